@@ -1,0 +1,31 @@
+//! Bounds on what a peer may send. A decoder compares with these before it allocates.
+
+/// Largest control frame, in bytes, either way. Presence lists are the largest in practice.
+pub const MAX_FRAME: usize = 256 * 1024;
+/// Largest control frame a volunteer may send; theirs are all tiny.
+pub const MAX_CLIENT_FRAME: usize = 4 * 1024;
+/// Largest payload of one packet: 125 M parameters at 0.21875 bits each are 3.4 MB, so this leaves
+/// room for denser settings without letting one upload hold the coordinator's memory.
+pub const MAX_PAYLOAD: usize = 32 * 1024 * 1024;
+/// Most packets merged in one round (Covenant-72B aggregates at most 20).
+pub const MAX_CONTRIBUTIONS: usize = 20;
+/// Largest blob the coordinator serves or a tab fetches: a 125 M parameter checkpoint in f32.
+pub const MAX_BLOB: usize = 640 * 1024 * 1024;
+/// Most round records returned by one request.
+pub const MAX_RECORDS: usize = 64;
+/// Most shards a corpus manifest may list.
+pub const MAX_SHARDS: usize = 65_536;
+/// Most tokens in one shard: 1 MiB of u16.
+pub const MAX_SHARD_TOKENS: usize = 512 * 1024;
+/// Tokens are u16, so a vocabulary cannot be larger.
+pub const MAX_VOCABULARY: usize = 65_536;
+/// Longest token in bytes.
+pub const MAX_TOKEN_BYTES: usize = 256;
+/// Longest name a volunteer, client or run may call itself, in bytes.
+pub const MAX_NAME: usize = 64;
+/// Most volunteers listed in one presence frame; the total is sent beside the list.
+pub const MAX_PRESENCE: usize = 100;
+/// Most points of the held-out history sent to a newcomer.
+pub const MAX_HISTORY: usize = 512;
+/// Inner steps one packet may claim.
+pub const MAX_INNER_STEPS: u32 = 10_000;
