@@ -54,6 +54,8 @@ pub struct PacketHeader {
 pub struct Packet<'a> {
     pub header: PacketHeader,
     pub payload: &'a [u8],
+    /// The whole packet as it was sent.
+    pub sealed: &'a [u8],
 }
 
 impl PacketHeader {
@@ -176,7 +178,13 @@ impl<'a> Packet<'a> {
                 last_loss,
             },
             payload,
+            sealed: bytes,
         })
+    }
+
+    /// The packet's name: hash of its sealed bytes.
+    pub fn hash(&self) -> Hash {
+        Hash::of(self.sealed)
     }
 }
 
