@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use covey_compression::generator::generate;
-use covey_compression::quantiser::BINS;
+use covey_compression::quantiser::{BINS, RANGE_SIGMAS};
 use covey_compression::update::TensorUpdate;
 use covey_compression::{CodecConfig, Compressed, ModelCodec, OneDRule, SparseUpdate, TensorShape};
 use serde::Deserialize;
@@ -97,6 +97,32 @@ pub fn send(
     Ok(Sent { compressed, update })
 }
 
+/// How near any kept value comes to the edge between two bins, in bins: the file keeps clear of edges, so
+/// that codes do not hang on the last bit of a sum.
+fn code_margin(sent: &Sent) -> Outcome<f64> {
+    let tensor = sent.update.tensor(0).ok_or("no tensor")?;
+    let chunking = tensor.codec.chunking();
+    let accumulated = &sent.compressed.unsent_feedback;
+    let mut kept: Vec<f64> = Vec::new();
+    for (chunk, indices) in by_chunk(tensor, tensor.indices).iter().enumerate() {
+        let position = |index: &u16| chunking.origin(chunk) + chunking.offset(usize::from(*index));
+        let values = indices
+            .iter()
+            .filter_map(|index| accumulated.get(position(index)));
+        kept.extend(values.map(|value| f64::from(*value)));
+    }
+    let count = kept.len() as f64;
+    let mean = kept.iter().sum::<f64>() / count;
+    let squares = kept.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+    let width = RANGE_SIGMAS * (squares / (count - 1.0)).sqrt() / BINS as f64;
+    let edges = (1..BINS).map(|edge| edge as f64 - 0.5);
+    let bins = kept
+        .iter()
+        .map(|value| (value - mean) / width + (BINS / 2) as f64);
+    let distances = bins.flat_map(|bin| edges.clone().map(move |edge| (bin - edge).abs()));
+    Ok(distances.fold(f64::INFINITY, f64::min))
+}
+
 fn by_chunk<T: Clone>(tensor: TensorUpdate<'_>, entries: &[T]) -> Vec<Vec<T>> {
     entries
         .chunks(usize::from(tensor.codec.geometry().k))
@@ -116,6 +142,7 @@ struct Round {
     seed: u64,
     scale: f64,
     delta_sha256: String,
+    code_margin: f64,
     payload: Payload,
     frame_hex: Option<String>,
     decompressed: Option<Decompressed>,
@@ -164,7 +191,13 @@ fn one_round(codec: &ModelCodec, round: &Round, feedback: &[f32]) -> Outcome<Vec
     if let Some(text) = &round.delta_b64 {
         exact("delta", &raw(&delta), &base64(text)?)?;
     }
-    let Sent { compressed, update } = send(codec, &delta, feedback, &round.payload)?;
+    let sent = send(codec, &delta, feedback, &round.payload)?;
+    close(
+        "distance to a bin's edge",
+        code_margin(&sent)?,
+        round.code_margin,
+    )?;
+    let Sent { compressed, update } = sent;
     if let Some(frame) = &round.frame_hex {
         exact("frame", &hex(&compressed.payload), frame)?;
     }
@@ -212,6 +245,7 @@ pub fn multi(_: &str, value: &Value) -> Outcome<Vec<String>> {
         one_d: String,
         scale_k: bool,
         delta_sha256: String,
+        code_margin: f64,
         payload: Payload,
         first_chunk_idx: Vec<u16>,
         first_chunk_codes: Vec<u8>,
@@ -235,8 +269,13 @@ pub fn multi(_: &str, value: &Value) -> Outcome<Vec<String>> {
             let codec = single(&case.shape, &config)?;
             let delta = generate(case.seed, codec.parameters(), case.scale);
             exact("delta's hash", &sha256(&raw(&delta)), &case.delta_sha256)?;
-            let Sent { compressed, update } =
-                send(&codec, &delta, &vec![0.0; delta.len()], &case.payload)?;
+            let sent = send(&codec, &delta, &vec![0.0; delta.len()], &case.payload)?;
+            close(
+                "distance to a bin's edge",
+                code_margin(&sent)?,
+                case.code_margin,
+            )?;
+            let Sent { compressed, update } = sent;
             let tensor = update.tensor(0).ok_or("no tensor")?;
             let k = usize::from(tensor.codec.geometry().k);
             exact(
