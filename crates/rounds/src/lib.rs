@@ -1,0 +1,33 @@
+//! The coordinator's rounds as a pure state machine: [`RoundsMachine::step`] takes an event and the
+//! time, and returns what the world has to do about it. No I/O, no clock, no randomness.
+//!
+//! One round is open at a time. It goes through these phases:
+//!
+//! 1. *Idle.* Nobody works on it. No empty rounds are churned while nobody is there.
+//! 2. *Collecting.* The first [`Event::Join`] (or packet) starts the window. Packets are admitted,
+//!    stored, and only then acknowledged. The window ends early once everyone who is still awaited has
+//!    contributed, else at its deadline; a grace period follows for those who are still missing.
+//! 3. *Draining.* Nothing more is admitted; packets that were admitted finish being stored.
+//! 4. *Merging.* The world merges the stored packets into the next weights.
+//! 5. *Recording.* The round's record is made durable. Then the round is announced as closed and the
+//!    next one is open. A round without contributions goes here directly and leaves the weights alone.
+//!
+//! What a reader would get wrong: "accepted" and "acknowledged" are different moments. A packet takes a
+//! place in the round when it is admitted, but its receipt leaves only after [`Event::Stored`], so a
+//! receipt survives the loss of the process at any later moment. Rounds follow the window protocol of
+//! Gauntlet (arXiv 2505.21684) with upload times judged by the receiver's clock.
+
+mod admission;
+mod closing;
+mod effect;
+mod event;
+mod machine;
+mod presence;
+mod recovery;
+mod seed;
+
+pub use effect::{Acceptance, Audience, Effect, Ticket};
+pub use event::{Event, Submission};
+pub use machine::{Phase, RoundsMachine, Settings};
+pub use recovery::Snapshot;
+pub use seed::round_seed;

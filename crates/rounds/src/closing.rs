@@ -1,0 +1,204 @@
+//! How a round ends: when it closes, and the durable steps from closed to the next one open.
+//!
+//! Merging and recording depend on a disk, so either may fail. They are then tried again, later each
+//! time, and the round stays closed meanwhile: skipping it would break the promise its receipts made.
+
+use covey_protocol::{Hash, Round, record::RoundRecord};
+
+use crate::{
+    Acceptance, Audience, Effect, Phase, RoundsMachine,
+    machine::{Attempt, HISTORY_ROUNDS, RECEIPT_ROUNDS, Storage},
+};
+
+const FIRST_RETRY_MS: u64 = 1_000;
+const LAST_RETRY_MS: u64 = 60_000;
+
+impl Attempt {
+    fn fail(&mut self, now_ms: u64) {
+        let delay = FIRST_RETRY_MS
+            .checked_shl(self.failures)
+            .unwrap_or(LAST_RETRY_MS)
+            .min(LAST_RETRY_MS);
+        self.failures = self.failures.saturating_add(1).min(16);
+        self.retry_at_ms = Some(now_ms.saturating_add(delay));
+    }
+
+    /// Whether it is time to try again; if so it is under way.
+    fn retry(&mut self, now_ms: u64) -> bool {
+        let due = self.retry_at_ms.is_some_and(|at| at <= now_ms);
+        if due {
+            self.retry_at_ms = None;
+        }
+        due
+    }
+}
+
+impl RoundsMachine {
+    /// Does what time and the round's state call for.
+    pub(crate) fn advance(&mut self, effects: &mut Vec<Effect>) {
+        let storing = self.storing();
+        if let Phase::Collecting { deadline_ms } = self.phase
+            && self.should_close(deadline_ms, storing)
+        {
+            self.phase = Phase::Draining;
+        }
+        let now_ms = self.now_ms;
+        match &mut self.phase {
+            Phase::Draining if storing == 0 => self.finish(effects),
+            Phase::Merging(attempt) => {
+                if attempt.retry(now_ms) {
+                    effects.push(self.merge());
+                }
+            }
+            Phase::Recording { record, attempt } => {
+                if attempt.retry(now_ms) {
+                    effects.push(Effect::Record((**record).clone()));
+                }
+            }
+            Phase::Idle | Phase::Collecting { .. } | Phase::Draining => {}
+        }
+    }
+
+    fn should_close(&self, deadline_ms: u64, storing: usize) -> bool {
+        let rounds = &self.settings.rounds;
+        let stored = self.places.len() - storing;
+        let waiting = self.is_waiting();
+        let full = stored >= rounds.max_contributions as usize;
+        let complete = !waiting
+            && storing == 0
+            && stored >= rounds.min_contributions as usize
+            && self.now_ms >= self.hold_until_ms;
+        let over = self.now_ms >= deadline_ms
+            && (!waiting || self.now_ms >= self.grace_end_ms(deadline_ms));
+        full || complete || over
+    }
+
+    fn storing(&self) -> usize {
+        let storing = |storage: &Storage| matches!(storage, Storage::Storing(_));
+        self.places
+            .values()
+            .filter(|place| storing(&place.state))
+            .count()
+    }
+
+    fn finish(&mut self, effects: &mut Vec<Effect>) {
+        if self.places.is_empty() {
+            self.record(self.base, None, 0, effects);
+        } else {
+            self.phase = Phase::Merging(Attempt::default());
+            effects.push(self.merge());
+        }
+    }
+
+    fn merge(&self) -> Effect {
+        Effect::Merge {
+            round: self.round,
+            base: self.base,
+            packets: self.acceptances().collect(),
+        }
+    }
+
+    fn acceptances(&self) -> impl Iterator<Item = Acceptance> {
+        self.places.values().map(|place| place.acceptance)
+    }
+
+    fn record(
+        &mut self,
+        theta_after: Hash,
+        update: Option<Hash>,
+        update_len: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let record = RoundRecord {
+            run: self.settings.run,
+            round: self.round,
+            previous: self.previous,
+            seed: self.seed(),
+            base: self.base,
+            theta_after,
+            update,
+            update_len,
+            contributions: self.acceptances().map(|a| a.contribution()).collect(),
+        };
+        self.phase = Phase::Recording {
+            record: Box::new(record.clone()),
+            attempt: Attempt::default(),
+        };
+        effects.push(Effect::Record(record));
+    }
+
+    /// [`Event::Merged`](crate::Event::Merged)
+    pub(crate) fn merged(
+        &mut self,
+        round: Round,
+        theta_after: Hash,
+        update: Hash,
+        update_len: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        if round == self.round && matches!(self.phase, Phase::Merging(_)) {
+            self.record(theta_after, Some(update), update_len, effects);
+        }
+    }
+
+    /// [`Event::MergeFailed`](crate::Event::MergeFailed)
+    pub(crate) fn merge_failed(&mut self, round: Round) {
+        if let Phase::Merging(attempt) = &mut self.phase
+            && round == self.round
+        {
+            attempt.fail(self.now_ms);
+        }
+    }
+
+    /// [`Event::RecordFailed`](crate::Event::RecordFailed)
+    pub(crate) fn record_failed(&mut self, round: Round) {
+        if let Phase::Recording { attempt, .. } = &mut self.phase
+            && round == self.round
+        {
+            attempt.fail(self.now_ms);
+        }
+    }
+
+    /// [`Event::Recorded`](crate::Event::Recorded): the round is history, the next one is open.
+    pub(crate) fn recorded(&mut self, round: Round, effects: &mut Vec<Effect>) {
+        let record = match &self.phase {
+            Phase::Recording { record, .. } if round == self.round => record,
+            _ => return,
+        };
+        let theta = record.theta_after;
+        self.previous = Some(record.hash());
+        self.history.push_back((round, theta));
+        while self.history.len() > HISTORY_ROUNDS {
+            self.history.pop_front();
+        }
+        self.receipts.extend(
+            std::mem::take(&mut self.places)
+                .into_values()
+                .map(|place| place.acceptance),
+        );
+        self.round = round.next();
+        self.forget_receipts();
+        self.base = theta;
+        self.phase = Phase::Idle;
+        self.joined.clear();
+        self.members.touch();
+        effects.push(Effect::Closed { round });
+        if self
+            .round
+            .0
+            .is_multiple_of(self.settings.rounds.checkpoint_every)
+        {
+            effects.push(Effect::Checkpoint {
+                round: self.round,
+                theta,
+            });
+        }
+        effects.push(self.opened(Audience::Everyone));
+    }
+
+    pub(crate) fn forget_receipts(&mut self) {
+        let oldest = self.round.0.saturating_sub(RECEIPT_ROUNDS as u64);
+        self.receipts
+            .retain(|acceptance| acceptance.round.0 >= oldest);
+    }
+}

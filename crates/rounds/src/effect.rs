@@ -1,0 +1,105 @@
+//! What the world has to do. Each effect that can fail is answered with an
+//! [`Event`](crate::Event) of its own.
+
+use covey_protocol::{
+    Hash, Round, VolunteerId,
+    http::ErrorCode,
+    record::{Contribution, RoundRecord},
+    socket::Presence,
+};
+
+/// Names one upload that waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Who is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    Everyone,
+    One(VolunteerId),
+}
+
+/// A packet that has its place in a round: what a receipt states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    pub round: Round,
+    pub volunteer: VolunteerId,
+    /// Hash of the sealed packet.
+    pub packet: Hash,
+    pub inner_steps: u32,
+    pub tokens: u32,
+    /// When it was admitted, milliseconds since 1970.
+    pub received_at_ms: u64,
+}
+
+impl Acceptance {
+    /// As a record lists it.
+    #[must_use]
+    pub fn contribution(&self) -> Contribution {
+        Contribution {
+            volunteer: self.volunteer,
+            packet: self.packet,
+            inner_steps: self.inner_steps,
+            tokens: self.tokens,
+        }
+    }
+}
+
+/// Something the world has to do, in the order given.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Make a packet durable, then report [`Stored`](crate::Event::Stored) or
+    /// [`StoreFailed`](crate::Event::StoreFailed). `ticket` names the upload that brought its bytes.
+    Store {
+        ticket: Ticket,
+        acceptance: Acceptance,
+    },
+    /// Acknowledge these uploads of one packet, which is durable.
+    Receipt {
+        tickets: Vec<Ticket>,
+        acceptance: Acceptance,
+    },
+    /// Refuse an upload; nothing of it is kept.
+    Reject {
+        ticket: Ticket,
+        code: ErrorCode,
+        message: String,
+    },
+    /// Merge stored packets, listed in ascending volunteer order, into the weights `base`; make the
+    /// merged update durable; then report [`Merged`](crate::Event::Merged) or
+    /// [`MergeFailed`](crate::Event::MergeFailed).
+    Merge {
+        round: Round,
+        base: Hash,
+        packets: Vec<Acceptance>,
+    },
+    /// Sign a record and make it durable, then report [`Recorded`](crate::Event::Recorded) or
+    /// [`RecordFailed`](crate::Event::RecordFailed).
+    Record(RoundRecord),
+    /// Tell everyone that a round is closed; its record is durable.
+    Closed { round: Round },
+    /// Tell of the open round. Also sent when its window starts and the deadline becomes known.
+    Opened {
+        to: Audience,
+        round: Round,
+        seed: Hash,
+        base: Hash,
+        /// Milliseconds to the deadline; absent until somebody joins.
+        remaining_ms: Option<u64>,
+    },
+    /// Keep the weights `theta`, the base of `round`, as a checkpoint.
+    Checkpoint { round: Round, theta: Hash },
+    /// Tell a volunteer that its weights are not the run's.
+    Resync { volunteer: VolunteerId },
+    /// Tell everyone who is here.
+    Presence {
+        total: u32,
+        volunteers: Vec<Presence>,
+    },
+    /// Tell a volunteer that its frame was refused.
+    Refuse {
+        volunteer: VolunteerId,
+        code: ErrorCode,
+        message: String,
+    },
+}

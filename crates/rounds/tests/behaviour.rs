@@ -1,0 +1,646 @@
+//! One behaviour a test, with the machine driven by hand.
+
+use covey_protocol::{Hash, Round, VolunteerId, http::ErrorCode, run::RoundSpec, socket::Backend};
+use covey_rounds::{
+    Acceptance, Audience, Effect, Event, Phase, RoundsMachine, Settings, Snapshot, Submission,
+    Ticket,
+};
+
+const WINDOW: u64 = 60_000;
+const GRACE: u64 = 10_000;
+
+fn settings() -> Settings {
+    Settings {
+        run: Hash::of(b"run"),
+        rounds: RoundSpec {
+            window_ms: WINDOW,
+            grace_ms: GRACE,
+            min_contributions: 1,
+            max_contributions: 3,
+            checkpoint_every: 2,
+        },
+        seed_key: [7; 32],
+        max_members: 100,
+    }
+}
+
+fn start(settings: Settings) -> RoundsMachine {
+    let (machine, effects) =
+        RoundsMachine::recover(settings, Snapshot::genesis(Hash::of(b"theta 0")), 0);
+    assert_eq!(effects, []);
+    machine
+}
+
+fn volunteer(n: u8) -> VolunteerId {
+    VolunteerId([n; 32])
+}
+
+fn packet(n: u8) -> Hash {
+    Hash::of(&[n])
+}
+
+fn connect(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
+    machine.step(
+        Event::Connected {
+            volunteer: volunteer(n),
+            backend: Backend::Flex,
+            accepted: 0,
+        },
+        now,
+    )
+}
+
+fn join(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
+    let round = machine.round();
+    machine.step(
+        Event::Join {
+            volunteer: volunteer(n),
+            round,
+        },
+        now,
+    )
+}
+
+fn submission(machine: &RoundsMachine, n: u8) -> Submission {
+    Submission {
+        ticket: Ticket(u64::from(n)),
+        run: Hash::of(b"run"),
+        volunteer: volunteer(n),
+        round: machine.round(),
+        base: machine.base(),
+        packet: packet(n),
+        inner_steps: 20,
+        tokens: 1000,
+    }
+}
+
+fn submit(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
+    let submission = submission(machine, n);
+    machine.step(Event::Submitted(submission), now)
+}
+
+fn stored(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
+    machine.step(
+        Event::Stored {
+            volunteer: volunteer(n),
+            packet: packet(n),
+        },
+        now,
+    )
+}
+
+fn rejection(effects: &[Effect]) -> Option<ErrorCode> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Reject { code, .. } | Effect::Refuse { code, .. } => Some(*code),
+        _ => None,
+    })
+}
+
+fn receipts(effects: &[Effect]) -> Vec<Acceptance> {
+    effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Receipt { acceptance, .. } => Some(*acceptance),
+            _ => None,
+        })
+        .collect()
+}
+
+fn merges(effects: &[Effect]) -> Option<Vec<VolunteerId>> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Merge { packets, .. } => Some(packets.iter().map(|p| p.volunteer).collect()),
+        _ => None,
+    })
+}
+
+/// Merges and records; the machine must be merging.
+fn finish(machine: &mut RoundsMachine, now: u64) -> Vec<Effect> {
+    let round = machine.round();
+    let theta_after = Hash::of(format!("theta {}", round.0 + 1).as_bytes());
+    let effects = machine.step(
+        Event::Merged {
+            round,
+            theta_after,
+            update: Hash::of(b"update"),
+            update_len: 9,
+        },
+        now,
+    );
+    assert!(matches!(effects.as_slice(), [Effect::Record(_), ..]));
+    machine.step(Event::Recorded { round }, now)
+}
+
+#[test]
+fn nothing_happens_while_nobody_is_there() {
+    let mut machine = start(settings());
+    connect(&mut machine, 1, 0);
+    let _ = machine.step(
+        Event::Disconnected {
+            volunteer: volunteer(1),
+        },
+        10_000,
+    );
+    for now in (20_000..10_000_000).step_by(100_000) {
+        let effects = machine.step(Event::Tick, now);
+        assert!(
+            effects
+                .iter()
+                .all(|effect| matches!(effect, Effect::Presence { .. }))
+        );
+    }
+    assert_eq!(machine.round(), Round(0));
+    assert_eq!(machine.phase(), &Phase::Idle);
+    assert_eq!(machine.next_wake_ms(), None);
+}
+
+#[test]
+fn the_first_join_starts_the_window_and_tells_everyone() {
+    let mut machine = start(settings());
+    connect(&mut machine, 1, 0);
+    let effects = join(&mut machine, 1, 5_000);
+    assert!(effects.iter().any(|effect| matches!(
+        effect,
+        Effect::Opened {
+            to: Audience::Everyone,
+            remaining_ms: Some(WINDOW),
+            ..
+        }
+    )));
+    connect(&mut machine, 2, 6_000);
+    join(&mut machine, 2, 30_000);
+    assert_eq!(
+        machine.phase(),
+        &Phase::Collecting {
+            deadline_ms: 5_000 + WINDOW
+        }
+    );
+}
+
+#[test]
+fn a_receipt_leaves_only_after_the_packet_is_stored() {
+    let mut machine = start(settings());
+    connect(&mut machine, 1, 0);
+    connect(&mut machine, 2, 0);
+    join(&mut machine, 1, 0);
+    join(&mut machine, 2, 0);
+    let effects = submit(&mut machine, 1, 10);
+    assert_eq!(receipts(&effects), []);
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Store { .. }))
+    );
+    let effects = stored(&mut machine, 1, 20);
+    let given = receipts(&effects);
+    assert_eq!(given.len(), 1);
+    assert_eq!(given[0].received_at_ms, 10);
+}
+
+#[test]
+fn the_round_closes_early_once_everyone_has_contributed() {
+    let mut machine = start(settings());
+    for n in [2, 1] {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    submit(&mut machine, 2, 10);
+    assert_eq!(merges(&stored(&mut machine, 2, 20)), None);
+    submit(&mut machine, 1, 30);
+    let effects = stored(&mut machine, 1, 40);
+    assert_eq!(merges(&effects), Some(vec![volunteer(1), volunteer(2)]));
+    let effects = finish(&mut machine, 50);
+    assert!(effects.contains(&Effect::Closed { round: Round(0) }));
+    assert!(effects.iter().any(|effect| matches!(
+        effect,
+        Effect::Opened {
+            round: Round(1),
+            remaining_ms: None,
+            ..
+        }
+    )));
+    assert_eq!(machine.base(), Hash::of(b"theta 1"));
+}
+
+#[test]
+fn a_volunteer_that_vanishes_is_no_longer_waited_for() {
+    let mut machine = start(settings());
+    for n in [1, 2] {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    submit(&mut machine, 1, 10);
+    stored(&mut machine, 1, 20);
+    let effects = machine.step(
+        Event::Disconnected {
+            volunteer: volunteer(2),
+        },
+        30,
+    );
+    assert_eq!(merges(&effects), Some(vec![volunteer(1)]));
+}
+
+#[test]
+fn a_packet_of_a_volunteer_that_vanished_still_counts() {
+    let mut machine = start(settings());
+    for n in [1, 2] {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    submit(&mut machine, 1, 10);
+    let _ = machine.step(
+        Event::Disconnected {
+            volunteer: volunteer(1),
+        },
+        11,
+    );
+    stored(&mut machine, 1, 20);
+    submit(&mut machine, 2, 30);
+    let effects = stored(&mut machine, 2, 40);
+    assert_eq!(merges(&effects), Some(vec![volunteer(1), volunteer(2)]));
+}
+
+#[test]
+fn a_volunteer_that_leaves_may_come_back_with_its_packet() {
+    let mut machine = start(settings());
+    for n in [1, 2] {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    let _ = machine.step(
+        Event::Disconnected {
+            volunteer: volunteer(1),
+        },
+        10,
+    );
+    // Even in the grace period, while another one is waited for.
+    let effects = submit(&mut machine, 1, WINDOW + 1);
+    assert_eq!(rejection(&effects), None);
+    assert_eq!(receipts(&stored(&mut machine, 1, WINDOW + 2)).len(), 1);
+}
+
+#[test]
+fn the_deadline_waits_out_the_grace_only_for_those_missing() {
+    let mut machine = start(settings());
+    for n in [1, 2] {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    submit(&mut machine, 1, 10);
+    stored(&mut machine, 1, 20);
+    assert_eq!(merges(&machine.step(Event::Tick, WINDOW)), None);
+    let effects = submit(&mut machine, 3, WINDOW + 1);
+    assert_eq!(rejection(&effects), Some(ErrorCode::StaleRound));
+    submit(&mut machine, 2, WINDOW + 2);
+    let effects = stored(&mut machine, 2, WINDOW + 3);
+    assert_eq!(merges(&effects), Some(vec![volunteer(1), volunteer(2)]));
+}
+
+#[test]
+fn the_grace_period_ends() {
+    let mut machine = start(settings());
+    for n in [1, 2] {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    submit(&mut machine, 1, 10);
+    stored(&mut machine, 1, 20);
+    // The packet arrives before any tick at that time: lateness is judged by the clock.
+    let effects = submit(&mut machine, 2, WINDOW + GRACE);
+    assert_eq!(rejection(&effects), Some(ErrorCode::StaleRound));
+    assert_eq!(merges(&effects), Some(vec![volunteer(1)]));
+}
+
+#[test]
+fn a_round_without_contributions_moves_on_and_leaves_the_weights_alone() {
+    let mut machine = start(settings());
+    connect(&mut machine, 1, 0);
+    join(&mut machine, 1, 0);
+    let effects = machine.step(Event::Tick, WINDOW + GRACE);
+    let Some(Effect::Record(record)) = effects.first() else {
+        panic!("no record in {effects:?}");
+    };
+    assert_eq!(record.update, None);
+    assert_eq!(record.theta_after, record.base);
+    assert_eq!(record.contributions, []);
+    let _ = machine.step(Event::Recorded { round: Round(0) }, WINDOW + GRACE);
+    assert_eq!(machine.round(), Round(1));
+    assert_eq!(machine.phase(), &Phase::Idle);
+}
+
+#[test]
+fn packets_that_do_not_fit_are_refused_with_the_code_that_says_why() {
+    let mut machine = start(settings());
+    for n in 0..5 {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    let mut refused = |change: &dyn Fn(&mut Submission)| {
+        let mut wrong = submission(&machine, 1);
+        change(&mut wrong);
+        rejection(&machine.step(Event::Submitted(wrong), 10))
+    };
+    assert_eq!(
+        refused(&|s| s.run = Hash::of(b"other")),
+        Some(ErrorCode::WrongRun)
+    );
+    assert_eq!(
+        refused(&|s| s.round = Round(1)),
+        Some(ErrorCode::FutureRound)
+    );
+    assert_eq!(
+        refused(&|s| s.base = Hash::of(b"other")),
+        Some(ErrorCode::WrongBase)
+    );
+    for n in 1..=3 {
+        assert_eq!(rejection(&submit(&mut machine, n, 20)), None);
+    }
+    let mut other = submission(&machine, 1);
+    other.packet = packet(99);
+    assert_eq!(
+        rejection(&machine.step(Event::Submitted(other), 21)),
+        Some(ErrorCode::Duplicate)
+    );
+    assert_eq!(
+        rejection(&submit(&mut machine, 4, 22)),
+        Some(ErrorCode::RoundFull)
+    );
+    for n in 1..=3 {
+        stored(&mut machine, n, 30);
+    }
+    assert_eq!(
+        rejection(&submit(&mut machine, 4, 40)),
+        Some(ErrorCode::StaleRound),
+        "while merging"
+    );
+    assert_eq!(
+        rejection(&join(&mut machine, 4, 41)),
+        Some(ErrorCode::StaleRound)
+    );
+}
+
+#[test]
+fn the_same_packet_again_gets_the_same_receipt_even_rounds_later() {
+    let mut machine = start(settings());
+    connect(&mut machine, 1, 0);
+    connect(&mut machine, 2, 0);
+    join(&mut machine, 1, 0);
+    join(&mut machine, 2, 0);
+    let mut again = submission(&machine, 1);
+    again.ticket = Ticket(50);
+    submit(&mut machine, 1, 10);
+    let effects = machine.step(Event::Submitted(again.clone()), 11);
+    assert_eq!(
+        effects,
+        [],
+        "both wait for the packet to be stored, which happens once"
+    );
+    let effects = stored(&mut machine, 1, 12);
+    let Some(Effect::Receipt {
+        tickets,
+        acceptance,
+    }) = effects.first()
+    else {
+        panic!("no receipt in {effects:?}");
+    };
+    assert_eq!(tickets, &[Ticket(1), Ticket(50)]);
+    let first = *acceptance;
+    assert_eq!(
+        receipts(&machine.step(Event::Submitted(again.clone()), 13)),
+        [first]
+    );
+    submit(&mut machine, 2, 20);
+    stored(&mut machine, 2, 21);
+    finish(&mut machine, 22);
+    assert_eq!(
+        receipts(&machine.step(Event::Submitted(again), 30)),
+        [first]
+    );
+}
+
+#[test]
+fn a_packet_that_cannot_be_stored_is_refused_and_leaves_no_trace() {
+    let mut machine = start(settings());
+    connect(&mut machine, 1, 0);
+    join(&mut machine, 1, 0);
+    submit(&mut machine, 1, 10);
+    let effects = machine.step(
+        Event::StoreFailed {
+            volunteer: volunteer(1),
+            packet: packet(1),
+        },
+        11,
+    );
+    assert_eq!(rejection(&effects), Some(ErrorCode::Unavailable));
+    assert_eq!(machine.contributions(), 0);
+    assert_eq!(rejection(&submit(&mut machine, 1, 12)), None);
+}
+
+#[test]
+fn a_packet_admitted_in_time_is_merged_even_if_storing_it_takes_longer() {
+    let mut machine = start(settings());
+    connect(&mut machine, 1, 0);
+    join(&mut machine, 1, 0);
+    submit(&mut machine, 1, WINDOW - 1);
+    assert_eq!(merges(&machine.step(Event::Tick, WINDOW + GRACE + 1)), None);
+    assert_eq!(machine.phase(), &Phase::Draining);
+    let effects = stored(&mut machine, 1, WINDOW + GRACE + 500);
+    assert_eq!(merges(&effects), Some(vec![volunteer(1)]));
+    assert_eq!(receipts(&effects).len(), 1);
+}
+
+#[test]
+fn a_failed_merge_or_record_is_tried_again_later() {
+    let mut machine = start(settings());
+    connect(&mut machine, 1, 0);
+    join(&mut machine, 1, 0);
+    submit(&mut machine, 1, 10);
+    stored(&mut machine, 1, 20);
+    let round = Round(0);
+    let mut now = 100;
+    for _ in 0..12 {
+        let _ = machine.step(Event::MergeFailed { round }, now);
+        assert_eq!(merges(&machine.step(Event::Tick, now + 1)), None);
+        now += 60_000;
+        assert!(machine.next_wake_ms().is_some_and(|wake| wake <= now));
+        assert_eq!(
+            merges(&machine.step(Event::Tick, now)),
+            Some(vec![volunteer(1)])
+        );
+    }
+    let merged = Event::Merged {
+        round,
+        theta_after: Hash::of(b"theta 1"),
+        update: Hash::of(b"update"),
+        update_len: 9,
+    };
+    let _ = machine.step(merged, now);
+    let _ = machine.step(Event::RecordFailed { round }, now);
+    let effects = machine.step(Event::Tick, now + 60_000);
+    assert!(matches!(effects.first(), Some(Effect::Record(_))));
+    let _ = machine.step(Event::Recorded { round }, now + 60_001);
+    assert_eq!(machine.round(), Round(1));
+}
+
+#[test]
+fn a_volunteer_with_other_weights_is_told_to_resynchronise() {
+    let mut machine = start(settings());
+    connect(&mut machine, 1, 0);
+    join(&mut machine, 1, 0);
+    submit(&mut machine, 1, 10);
+    stored(&mut machine, 1, 20);
+    finish(&mut machine, 30);
+    let mut applied = |round, theta: &[u8]| {
+        let effects = machine.step(
+            Event::Applied {
+                volunteer: volunteer(1),
+                round: Round(round),
+                theta: Hash::of(theta),
+            },
+            40,
+        );
+        effects.contains(&Effect::Resync {
+            volunteer: volunteer(1),
+        })
+    };
+    assert!(!applied(0, b"theta 1"));
+    assert!(applied(0, b"theta 0"));
+    assert!(applied(5, b"theta 1"));
+}
+
+#[test]
+fn checkpoints_come_every_so_many_rounds() {
+    let mut machine = start(settings());
+    let mut checkpoints = Vec::new();
+    for n in 0..6u8 {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+        submit(&mut machine, n, 10);
+        stored(&mut machine, n, 20);
+        for effect in finish(&mut machine, 30) {
+            if let Effect::Checkpoint { round, theta } = effect {
+                checkpoints.push((round.0, theta));
+            }
+        }
+    }
+    let theta = |n: u64| Hash::of(format!("theta {n}").as_bytes());
+    assert_eq!(checkpoints, [(2, theta(2)), (4, theta(4)), (6, theta(6))]);
+}
+
+#[test]
+fn records_chain() {
+    let mut machine = start(settings());
+    let mut previous = None;
+    for n in 0..4u8 {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+        let effects = machine.step(Event::Tick, u64::from(n + 1) * 100_000);
+        let record = effects.iter().find_map(|effect| match effect {
+            Effect::Record(record) => Some(record.clone()),
+            _ => None,
+        });
+        let record = record.expect("the window is over");
+        assert_eq!(record.previous, previous);
+        previous = Some(record.hash());
+        let _ = machine.step(
+            Event::Recorded {
+                round: record.round,
+            },
+            u64::from(n + 1) * 100_000,
+        );
+    }
+}
+
+#[test]
+fn a_recovered_round_holds_its_acknowledged_packets_and_closes_without_anyone() {
+    let acceptance = Acceptance {
+        round: Round(3),
+        volunteer: volunteer(1),
+        packet: packet(1),
+        inner_steps: 20,
+        tokens: 1000,
+        received_at_ms: 5,
+    };
+    let snapshot = Snapshot {
+        round: Round(3),
+        base: Hash::of(b"theta 3"),
+        previous: Some(Hash::of(b"record 2")),
+        packets: vec![acceptance],
+        receipts: vec![],
+        history: vec![],
+    };
+    let (mut machine, effects) = RoundsMachine::recover(settings(), snapshot, 1_000);
+    assert_eq!(merges(&effects), None, "others may still come back");
+    let mut again = submission(&machine, 1);
+    again.ticket = Ticket(9);
+    assert_eq!(
+        receipts(&machine.step(Event::Submitted(again), 1_001)),
+        [acceptance]
+    );
+    let wake = machine.next_wake_ms().expect("it must close some time");
+    let effects = machine.step(Event::Tick, wake);
+    assert_eq!(merges(&effects), Some(vec![volunteer(1)]));
+    let Some(Effect::Record(record)) = machine
+        .step(
+            Event::Merged {
+                round: Round(3),
+                theta_after: Hash::of(b"theta 4"),
+                update: Hash::of(b"update"),
+                update_len: 1,
+            },
+            wake,
+        )
+        .into_iter()
+        .next()
+    else {
+        panic!("no record");
+    };
+    assert_eq!(record.previous, Some(Hash::of(b"record 2")));
+    assert_eq!(record.contributions, [acceptance.contribution()]);
+}
+
+#[test]
+fn a_recovered_round_does_not_close_over_the_heads_of_those_still_reconnecting() {
+    let snapshot = Snapshot {
+        round: Round(3),
+        base: Hash::of(b"theta 3"),
+        previous: Some(Hash::of(b"record 2")),
+        packets: vec![],
+        receipts: vec![],
+        history: vec![],
+    };
+    let (mut machine, _) = RoundsMachine::recover(settings(), snapshot, 0);
+    connect(&mut machine, 1, 100);
+    join(&mut machine, 1, 100);
+    submit(&mut machine, 1, 110);
+    assert_eq!(merges(&stored(&mut machine, 1, 120)), None);
+    connect(&mut machine, 2, 3_000);
+    join(&mut machine, 2, 3_000);
+    submit(&mut machine, 2, 3_010);
+    stored(&mut machine, 2, 3_020);
+    let wake = machine.next_wake_ms().expect("a wake");
+    let mut effects = machine.step(Event::Tick, wake);
+    while merges(&effects).is_none() {
+        let wake = machine.next_wake_ms().expect("a wake");
+        assert!(wake < WINDOW, "before the deadline");
+        effects = machine.step(Event::Tick, wake);
+    }
+    assert_eq!(merges(&effects), Some(vec![volunteer(1), volunteer(2)]));
+}
+
+#[test]
+fn presence_is_bounded_and_not_chatty() {
+    let mut machine = start(Settings {
+        max_members: 10,
+        ..settings()
+    });
+    let mut announcements = 0;
+    for n in 0..50 {
+        announcements += connect(&mut machine, n, 10_000 + u64::from(n))
+            .iter()
+            .filter(|effect| matches!(effect, Effect::Presence { .. }))
+            .count();
+    }
+    assert_eq!(machine.members(), 10);
+    assert_eq!(announcements, 1);
+    assert!(machine.next_wake_ms().is_some());
+}

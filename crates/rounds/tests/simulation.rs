@@ -1,0 +1,501 @@
+//! Whole runs under a virtual clock. Volunteers come, go, vanish, upload late, twice and wrongly; the
+//! world finishes its work in any order, fails at it, and dies. Whatever happens, the promises hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use covey_protocol::{
+    Hash, Round, VolunteerId, http::ErrorCode, record::RoundRecord, run::RoundSpec, socket::Backend,
+};
+use covey_rounds::{
+    Acceptance, Effect, Event, Phase, RoundsMachine, Settings, Snapshot, Submission, Ticket,
+};
+use proptest::prelude::*;
+
+const VOLUNTEERS: u8 = 6;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Wait(u64),
+    Connect(u8),
+    Disconnect(u8),
+    /// Joins the open round, or one that is this far off.
+    Join(u8, i8),
+    Leave(u8),
+    /// Uploads a packet for the open round (or one this far off) with the variant's content.
+    Upload {
+        who: u8,
+        offset: i8,
+        variant: u8,
+        wrong_base: bool,
+    },
+    Applied(u8, bool),
+    /// The world finishes one of its open jobs, or fails.
+    Finish {
+        which: usize,
+        fails: bool,
+    },
+    /// The process dies and starts again from what is on disk.
+    Crash,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let who = 0..VOLUNTEERS;
+    let offset = prop_oneof![9 => Just(0i8), 1 => -2i8..3];
+    prop_oneof![
+        4 => prop_oneof![0u64..5_000, 0u64..90_000].prop_map(Op::Wait),
+        3 => who.clone().prop_map(Op::Connect),
+        2 => who.clone().prop_map(Op::Disconnect),
+        4 => (who.clone(), offset.clone()).prop_map(|(who, offset)| Op::Join(who, offset)),
+        1 => who.clone().prop_map(Op::Leave),
+        6 => (who.clone(), offset, 0u8..2, prop::bool::weighted(0.1)).prop_map(
+            |(who, offset, variant, wrong_base)| Op::Upload { who, offset, variant, wrong_base }
+        ),
+        1 => (who, any::<bool>()).prop_map(|(who, right)| Op::Applied(who, right)),
+        8 => (any::<usize>(), prop::bool::weighted(0.15))
+            .prop_map(|(which, fails)| Op::Finish { which, fails }),
+        1 => Just(Op::Crash),
+    ]
+}
+
+fn spec() -> impl Strategy<Value = RoundSpec> {
+    (1u32..3, 3u32..6, 1u64..4, 0u64..20_000).prop_map(
+        |(min_contributions, max_contributions, checkpoint_every, grace_ms)| RoundSpec {
+            window_ms: 30_000,
+            grace_ms,
+            min_contributions,
+            max_contributions,
+            checkpoint_every,
+        },
+    )
+}
+
+fn volunteer(n: u8) -> VolunteerId {
+    VolunteerId([n; 32])
+}
+
+/// The next weights as a function of the merged packets, as in reality.
+fn merged(base: Hash, packets: &[Acceptance]) -> Hash {
+    let mut bytes = base.0.to_vec();
+    packets.iter().for_each(|p| bytes.extend(p.packet.0));
+    Hash::of(&bytes)
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Job {
+    Store(Acceptance),
+    Merge(Round, Hash, Vec<Acceptance>),
+    Record(RoundRecord),
+}
+
+/// What survives a crash.
+#[derive(Default)]
+struct Disk {
+    packets: Vec<Acceptance>,
+    records: Vec<RoundRecord>,
+}
+
+struct World {
+    settings: Settings,
+    machine: RoundsMachine,
+    now: u64,
+    disk: Disk,
+    jobs: Vec<Job>,
+    next_ticket: u64,
+    /// Uploads without an answer.
+    unanswered: BTreeSet<Ticket>,
+    receipts: Vec<Acceptance>,
+    closed: BTreeSet<Round>,
+    /// Since the last start, to be replayed.
+    log: Vec<(Event, u64, Vec<Effect>)>,
+    started: (Snapshot, u64),
+}
+
+const GENESIS: &[u8] = b"theta 0";
+
+impl World {
+    fn new(rounds: RoundSpec) -> Self {
+        let settings = Settings {
+            run: Hash::of(b"run"),
+            rounds,
+            seed_key: [3; 32],
+            max_members: 5,
+        };
+        let snapshot = Snapshot::genesis(Hash::of(GENESIS));
+        let (machine, _) = RoundsMachine::recover(settings.clone(), snapshot.clone(), 0);
+        Self {
+            settings,
+            machine,
+            now: 0,
+            disk: Disk::default(),
+            jobs: Vec::new(),
+            next_ticket: 0,
+            unanswered: BTreeSet::new(),
+            receipts: Vec::new(),
+            closed: BTreeSet::new(),
+            log: Vec::new(),
+            started: (snapshot, 0),
+        }
+    }
+
+    fn send(&mut self, event: Event) {
+        let effects = self.machine.step(event.clone(), self.now);
+        self.log.push((event, self.now, effects.clone()));
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Store { acceptance, .. } => {
+                    assert!(
+                        !self.closed.contains(&acceptance.round),
+                        "admitted after the close"
+                    );
+                    self.jobs.push(Job::Store(acceptance));
+                }
+                Effect::Receipt {
+                    tickets,
+                    acceptance,
+                } => {
+                    assert!(
+                        self.disk.packets.contains(&acceptance),
+                        "a receipt for what is not on disk"
+                    );
+                    for ticket in tickets {
+                        assert!(self.unanswered.remove(&ticket), "answered twice");
+                    }
+                    self.receipts.push(acceptance);
+                }
+                Effect::Reject { ticket, .. } => {
+                    assert!(self.unanswered.remove(&ticket), "answered twice");
+                }
+                Effect::Merge {
+                    round,
+                    base,
+                    packets,
+                } => {
+                    self.closed.insert(round);
+                    assert!(packets.is_sorted_by(|a, b| a.volunteer < b.volunteer));
+                    let most = self.settings.rounds.max_contributions as usize;
+                    assert!(!packets.is_empty() && packets.len() <= most);
+                    assert!(packets.iter().all(|p| self.disk.packets.contains(p)));
+                    self.jobs.push(Job::Merge(round, base, packets));
+                }
+                Effect::Record(record) => {
+                    self.closed.insert(record.round);
+                    self.jobs.push(Job::Record(record));
+                }
+                Effect::Closed { round } => {
+                    assert_eq!(self.disk.records.last().map(|r| r.round), Some(round));
+                }
+                Effect::Opened {
+                    remaining_ms, base, ..
+                } => {
+                    assert_eq!(base, self.machine.base());
+                    assert!(remaining_ms.unwrap_or(0) <= self.settings.rounds.window_ms);
+                }
+                Effect::Checkpoint { round, theta } => {
+                    let last = self.disk.records.last().expect("a round has closed");
+                    assert_eq!((round, theta), (last.round.next(), last.theta_after));
+                }
+                Effect::Resync { .. } | Effect::Presence { .. } | Effect::Refuse { .. } => {}
+            }
+        }
+    }
+
+    fn finish(&mut self, which: usize, fails: bool) {
+        if self.jobs.is_empty() {
+            return;
+        }
+        let job = self.jobs.remove(which % self.jobs.len());
+        let event = match job {
+            Job::Store(acceptance) => {
+                let (volunteer, packet) = (acceptance.volunteer, acceptance.packet);
+                if fails {
+                    Event::StoreFailed { volunteer, packet }
+                } else {
+                    self.disk.packets.push(acceptance);
+                    Event::Stored { volunteer, packet }
+                }
+            }
+            Job::Merge(round, ..) if fails => Event::MergeFailed { round },
+            Job::Merge(round, base, packets) => Event::Merged {
+                round,
+                theta_after: merged(base, &packets),
+                update: Hash::of(&round.0.to_le_bytes()),
+                update_len: 8,
+            },
+            Job::Record(record) if fails => Event::RecordFailed {
+                round: record.round,
+            },
+            Job::Record(record) => {
+                let round = record.round;
+                self.disk.records.push(record);
+                Event::Recorded { round }
+            }
+        };
+        self.send(event);
+    }
+
+    fn crash(&mut self) {
+        let records = &self.disk.records;
+        let round = records.last().map_or(Round(0), |r| r.round.next());
+        let snapshot = Snapshot {
+            round,
+            base: records.last().map_or(Hash::of(GENESIS), |r| r.theta_after),
+            previous: records.last().map(RoundRecord::hash),
+            packets: self
+                .disk
+                .packets
+                .iter()
+                .filter(|p| p.round == round)
+                .copied()
+                .collect(),
+            receipts: self
+                .disk
+                .packets
+                .iter()
+                .filter(|p| p.round < round)
+                .copied()
+                .collect(),
+            history: records.iter().map(|r| (r.round, r.theta_after)).collect(),
+        };
+        self.replay();
+        self.jobs.clear();
+        self.unanswered.clear();
+        self.log.clear();
+        // A round that was closed but not recorded is open again; nobody was told otherwise.
+        self.closed.remove(&round);
+        self.started = (snapshot.clone(), self.now);
+        let (machine, effects) = RoundsMachine::recover(self.settings.clone(), snapshot, self.now);
+        self.machine = machine;
+        self.carry_out(effects);
+    }
+
+    /// The same events give the same effects.
+    fn replay(&self) {
+        let (snapshot, at) = self.started.clone();
+        let (mut machine, _) = RoundsMachine::recover(self.settings.clone(), snapshot, at);
+        for (event, now, effects) in &self.log {
+            assert_eq!(&machine.step(event.clone(), *now), effects);
+        }
+        assert_eq!(machine, self.machine);
+    }
+
+    fn upload(&mut self, who: u8, offset: i8, variant: u8, wrong_base: bool) {
+        let round = Round(
+            self.machine
+                .round()
+                .0
+                .saturating_add_signed(i64::from(offset)),
+        );
+        let base = if wrong_base {
+            Hash::of(b"elsewhere")
+        } else {
+            self.machine.base()
+        };
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.unanswered.insert(ticket);
+        let mut content = round.0.to_le_bytes().to_vec();
+        content.extend([who, variant]);
+        self.send(Event::Submitted(Submission {
+            ticket,
+            run: self.settings.run,
+            volunteer: volunteer(who),
+            round,
+            base,
+            packet: Hash::of(&content),
+            inner_steps: 20,
+            tokens: 100,
+        }));
+    }
+
+    /// Time passes; the machine is woken when it asked to be, as a real clock would.
+    fn wait(&mut self, ms: u64) {
+        let until = self.now + ms;
+        while let Some(wake) = self.machine.next_wake_ms().filter(|wake| *wake <= until) {
+            self.now = self.now.max(wake);
+            let before = (self.machine.phase().clone(), self.machine.next_wake_ms());
+            self.send(Event::Tick);
+            let after = (self.machine.phase().clone(), self.machine.next_wake_ms());
+            assert_ne!(before, after, "woken for nothing, for ever");
+        }
+        self.now = until;
+    }
+
+    fn apply(&mut self, op: Op) {
+        match op {
+            Op::Wait(ms) => self.wait(ms),
+            Op::Connect(who) => self.send(Event::Connected {
+                volunteer: volunteer(who),
+                backend: Backend::WebGpu,
+                accepted: 0,
+            }),
+            Op::Disconnect(who) => self.send(Event::Disconnected {
+                volunteer: volunteer(who),
+            }),
+            Op::Join(who, offset) => {
+                let open = self.machine.round().0;
+                self.send(Event::Join {
+                    volunteer: volunteer(who),
+                    round: Round(open.saturating_add_signed(i64::from(offset))),
+                });
+            }
+            Op::Leave(who) => self.send(Event::Leave {
+                volunteer: volunteer(who),
+            }),
+            Op::Upload {
+                who,
+                offset,
+                variant,
+                wrong_base,
+            } => self.upload(who, offset, variant, wrong_base),
+            Op::Applied(who, right) => {
+                let last = self.disk.records.last();
+                let (round, theta) = last.map_or((Round(0), self.machine.base()), |r| {
+                    (r.round, r.theta_after)
+                });
+                let known = last.is_some();
+                let theta = if right { theta } else { Hash::of(b"wrong") };
+                self.send(Event::Applied {
+                    volunteer: volunteer(who),
+                    round,
+                    theta,
+                });
+                let told = self.log.last().is_some_and(|(_, _, effects)| {
+                    effects.contains(&Effect::Resync {
+                        volunteer: volunteer(who),
+                    })
+                });
+                if known {
+                    assert_eq!(told, !right);
+                }
+            }
+            Op::Finish { which, fails } => self.finish(which, fails),
+            Op::Crash => self.crash(),
+        }
+    }
+
+    /// Everyone is gone and the world works: the open round must end.
+    fn come_to_rest(&mut self) {
+        let rounds = self.settings.rounds.clone();
+        for _ in 0..100 {
+            while !self.jobs.is_empty() {
+                self.finish(0, false);
+            }
+            self.wait(rounds.window_ms + rounds.grace_ms);
+            if self.jobs.is_empty() && *self.machine.phase() == Phase::Idle {
+                return;
+            }
+        }
+        panic!("stalled in {:?}", self.machine.phase());
+    }
+
+    fn check(&self) {
+        assert!(self.unanswered.is_empty(), "an upload was never answered");
+        let mut previous = None;
+        let mut base = Hash::of(GENESIS);
+        for (number, record) in (0u64..).zip(&self.disk.records) {
+            assert_eq!(record.round, Round(number));
+            assert_eq!(record.previous, previous);
+            assert_eq!(record.base, base);
+            let empty = record.contributions.is_empty();
+            assert_eq!(record.update.is_none(), empty);
+            assert_eq!(record.theta_after == record.base, empty);
+            previous = Some(record.hash());
+            base = record.theta_after;
+        }
+        for receipt in &self.receipts {
+            let recorded = self
+                .disk
+                .records
+                .iter()
+                .filter(|record| {
+                    record
+                        .contributions
+                        .iter()
+                        .any(|contribution| contribution.packet == receipt.packet)
+                })
+                .map(|record| record.round);
+            assert_eq!(recorded.collect::<Vec<_>>(), [receipt.round]);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn whatever_happens_receipts_are_kept_and_rounds_end(
+        spec in spec(),
+        ops in prop::collection::vec(op(), 0..200),
+    ) {
+        let mut world = World::new(spec);
+        for op in ops {
+            world.apply(op);
+        }
+        world.come_to_rest();
+        world.replay();
+        world.check();
+    }
+}
+
+/// Volunteers as they are meant to be, with one hitch each; many rounds must get through.
+#[test]
+fn a_steady_crowd_gets_through_a_round_for_every_window() {
+    let mut world = World::new(RoundSpec {
+        window_ms: 30_000,
+        grace_ms: 5_000,
+        min_contributions: 1,
+        max_contributions: 5,
+        checkpoint_every: 5,
+    });
+    for who in 0..4 {
+        world.apply(Op::Connect(who));
+    }
+    for turn in 0..50u64 {
+        for who in 0..4 {
+            world.apply(Op::Join(who, 0));
+        }
+        let gone = (turn % 5) as u8;
+        for who in (0..4).filter(|who| *who != gone) {
+            world.wait(1_000);
+            world.upload(who, 0, 0, false);
+        }
+        if turn % 3 == 0 {
+            world.apply(Op::Disconnect(gone));
+            world.apply(Op::Connect(gone.min(3)));
+        }
+        world.come_to_rest();
+    }
+    world.check();
+    assert_eq!(world.disk.records.len(), 50);
+    let contributions = world.disk.records.iter().map(|r| r.contributions.len());
+    assert_eq!(contributions.sum::<usize>(), 10 * (3 * 4 + 4));
+}
+
+/// The refusals a hostile volunteer can provoke change nothing.
+#[test]
+fn refused_uploads_change_nothing() {
+    let mut world = World::new(RoundSpec::default());
+    world.apply(Op::Connect(0));
+    world.apply(Op::Join(0, 0));
+    let before = world.machine.clone();
+    for (offset, wrong_base, code) in [
+        (1, false, ErrorCode::FutureRound),
+        (0, true, ErrorCode::WrongBase),
+    ] {
+        world.upload(1, offset, 0, wrong_base);
+        let (_, _, effects) = world.log.last().expect("an event");
+        let codes: BTreeMap<_, _> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Reject { ticket, code, .. } => Some((*ticket, *code)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(codes.into_values().collect::<Vec<_>>(), [code]);
+    }
+    assert_eq!(world.machine, before);
+}
