@@ -100,6 +100,6 @@ fn a_changed_expectation_fails() {
 #[test]
 fn decoding_merging_and_stepping_give_the_same_bits_each_time() {
     let digest = cases::digest().expect("generated data compresses");
-    println!("bit identity {digest}");
+    println!("bit identity compression {digest}");
     assert_eq!(cases::digest(), Ok(digest));
 }

@@ -78,3 +78,11 @@ fn a_changed_expectation_fails() {
     assert_ne!(changed, json);
     assert!(cases::run_group(&changed, "plackett_luce").is_err());
 }
+
+/// Printed for comparison with the same line of the wasm run; equal within one machine at least.
+#[test]
+fn ratings_and_payouts_give_the_same_bits_each_time() {
+    let digest = cases::digest().expect("generated scores are fine");
+    println!("bit identity scoring {digest}");
+    assert_eq!(cases::digest(), Ok(digest));
+}

@@ -13,6 +13,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+#[path = "identity.rs"]
+mod identity;
+
+pub use identity::digest;
+
 type Outcome<T = ()> = Result<T, String>;
 
 /// Tolerance that the file states.
