@@ -140,6 +140,13 @@ pub struct Identity {
     key: SigningKey,
 }
 
+impl fmt::Debug for Identity {
+    /// Shows the public name only: secrets must not reach logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({})", self.id())
+    }
+}
+
 impl Identity {
     /// The identity of a 32-byte secret. The caller draws it from the platform's entropy.
     pub fn from_secret(secret: [u8; 32]) -> Self {

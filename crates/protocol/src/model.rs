@@ -110,7 +110,7 @@ impl Preset {
         match self {
             Self::Tiny => shape(256, 128, 4, 4, 2, 448, 128, false),
             Self::Small => shape(4096, 320, 7, 5, 5, 896, 256, true),
-            Self::Base => shape(8192, 768, 17, 12, 4, 2048, 512, true),
+            Self::Base => shape(8192, 768, 19, 12, 4, 2048, 512, true),
             // Vocabulary and untied head as in the published checkpoint, whose total the paper
             // states exactly; see the test below.
             Self::Covenant72b => ModelConfig {
