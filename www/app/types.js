@@ -1,0 +1,94 @@
+// @ts-check
+// The messages between the page and its worker, as types. No code: the page only shows what the
+// module says and sends back what the visitor wants, so these shapes are all it knows of training.
+// The one thing to remember: times from the module are milliseconds of this machine's clock.
+
+/** @typedef {"auto" | "webgpu" | "flex"} BackendChoice */
+/** @typedef {25 | 50 | 75 | 100} Share */
+/** @typedef {"battery" | "metered" | "other_tab"} OverridableReason */
+
+/**
+ * What the page wants from the worker.
+ * @typedef {{type: "start", coordinators: string[], backend: BackendChoice, share: Share, slot: number}
+ *   | {type: "pause"} | {type: "resume"} | {type: "stop"} | {type: "forget"} | {type: "export_identity"}
+ *   | {type: "share", value: Share}
+ *   | ({type: "environment"} & Facts)
+ *   | {type: "override", reason: OverridableReason, on: boolean}
+ *   | {type: "sample", prompt: string, tokens: number, temperature: number}} Intent
+ */
+
+/**
+ * What the page can see of the machine and the browser.
+ * @typedef {{on_battery: boolean, metered: boolean, other_tab: boolean, hidden: boolean, online: boolean}} Facts
+ */
+
+/**
+ * @typedef {"idle" | "probing" | "connecting" | "catching_up" | "waiting" | "training" | "uploading"
+ *   | "applying" | "paused" | "recovering" | "stopped" | "failed"} State
+ */
+
+/** @typedef {{reason: string, text: string, override: boolean}} Pause */
+/**
+ * @typedef {{name: "webgpu" | "flex", reason: string, adapter: string | null, webgpu_ms: number | null,
+ *   flex_ms: number | null, forced: boolean}} Backend
+ */
+/**
+ * @typedef {{id: string, name: string, parameters: number, context: number, vocabulary: number,
+ *   inner_steps: number, preset: string}} Run
+ */
+/**
+ * @typedef {{volunteer: string, backend: string, activity: "watching" | "training" | "contributed",
+ *   tokens_per_second: number, accepted: number}} Peer
+ */
+/**
+ * @typedef {{url: string | null, connected: boolean, attempt: number, retry_at_ms: number | null,
+ *   error: string | null}} Connection
+ */
+/** @typedef {{round: number, loss: number}} HeldOut */
+/** @typedef {{step: number, loss: number, tokens: number}} Loss */
+/** @typedef {{round: number, packet: string, tokens: number, received_at_ms: number}} Receipt */
+/** @typedef {{round: number, code: string, message: string}} Rejection */
+
+/**
+ * The worker's whole state, sent a few times a second.
+ * @typedef {object} View
+ * @property {State} state
+ * @property {string} status one sentence in plain words
+ * @property {Pause[]} pauses
+ * @property {string[]} overrides
+ * @property {Backend | null} backend
+ * @property {string | null} volunteer hex
+ * @property {Run | null} run
+ * @property {number | null} round
+ * @property {number} step
+ * @property {number} steps
+ * @property {number | null} deadline_ms
+ * @property {string | null} theta hex
+ * @property {number | null} theta_round
+ * @property {number} tokens_per_second
+ * @property {number} tokens_total
+ * @property {number} rounds_contributed
+ * @property {number} bytes_up
+ * @property {number} bytes_down
+ * @property {number} share
+ * @property {number | null} unigram_entropy nats per token
+ * @property {HeldOut[]} held_out
+ * @property {{total: number, volunteers: Peer[]}} peers
+ * @property {Connection} connection
+ * @property {string | null} resumed
+ */
+
+/**
+ * What the worker tells the page. The last four come from worker.js itself, before or instead of
+ * the module.
+ * @typedef {{type: "view", view: View} | ({type: "loss"} & Loss) | ({type: "held_out"} & HeldOut)
+ *   | {type: "receipt", receipt: Receipt} | ({type: "rejected"} & Rejection)
+ *   | {type: "sample", text: string, done: boolean, error: string | null}
+ *   | {type: "identity", secret_hex: string}
+ *   | {type: "fatal", code: string, message: string, remedy: string, detail?: string}
+ *   | {type: "script_running"} | {type: "ready"} | {type: "notice", code: string, message: string}
+ *   | {type: "loading", loaded: number, total: number | null}
+ *   | {type: "load_error", code: string, message: string}} Report
+ */
+
+export {};
