@@ -81,6 +81,11 @@ impl Assignment {
         })
     }
 
+    /// Positions with a target in each sequence.
+    pub fn context(&self) -> usize {
+        self.context
+    }
+
     /// The batch of an inner step.
     ///
     /// # Errors

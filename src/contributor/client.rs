@@ -1,0 +1,223 @@
+//! One coordinator over HTTP: blobs by hash, records, and the upload of packets.
+//!
+//! Nothing that comes back is believed: a blob must have the length and hash it was asked for, a
+//! receipt must be signed by the run's coordinator and name the packet that was sent.
+
+use std::{cell::Cell, rc::Rc};
+
+use covey_protocol::{
+    Hash, Round, VolunteerId,
+    http::{self, ErrorBody, ErrorCode, Records, RunInfo},
+    limits::{MAX_BLOB, MAX_FRAME, MAX_RECORDS},
+    record::{Receipt, SignedRecord},
+};
+use futures::{FutureExt, select_biased};
+use gloo_net::http::{Request, RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use web_sys::AbortController;
+
+use super::platform::sleep;
+
+/// Milliseconds before a request without an answer is given up; a blob gets more by its size.
+const TIMEOUT_MS: f64 = 20_000.0;
+/// Slowest transfer that is waited for, in bytes per millisecond.
+const SLOWEST: f64 = 16.0;
+
+/// Bytes moved since the tab was opened.
+#[derive(Default)]
+pub struct Traffic {
+    pub up: Cell<u64>,
+    pub down: Cell<u64>,
+}
+
+impl Traffic {
+    pub fn sent(&self, bytes: usize) {
+        self.up.set(self.up.get() + bytes as u64);
+    }
+
+    pub fn received(&self, bytes: usize) {
+        self.down.set(self.down.get() + bytes as u64);
+    }
+}
+
+/// Why a request gave nothing.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    #[error("the coordinator did not answer: {0}")]
+    Network(String),
+    #[error("the coordinator did not answer in time")]
+    Timeout,
+    #[error("{}", .0.message)]
+    Refused(ErrorBody),
+    #[error("the coordinator's answer is not valid: {0}")]
+    Invalid(String),
+}
+
+/// A coordinator's HTTP side.
+#[derive(Clone)]
+pub struct Client {
+    base: String,
+    traffic: Rc<Traffic>,
+}
+
+impl Client {
+    pub fn new(base: &str, traffic: Rc<Traffic>) -> Self {
+        Self {
+            base: base.trim_end_matches('/').to_owned(),
+            traffic,
+        }
+    }
+
+    /// Address of the control socket.
+    pub fn socket_url(&self) -> String {
+        let base = match self.base.strip_prefix("http") {
+            Some(rest) => format!("ws{rest}"),
+            None => self.base.clone(),
+        };
+        format!("{base}{}", http::SOCKET)
+    }
+
+    pub async fn run(&self) -> Result<RunInfo, ClientError> {
+        self.json(http::RUN, MAX_FRAME).await
+    }
+
+    /// Records from a round on, each signed by `coordinator`, consecutive.
+    pub async fn records(
+        &self,
+        from: Round,
+        coordinator: &VolunteerId,
+    ) -> Result<Vec<SignedRecord>, ClientError> {
+        let path = format!("{}?from={from}", http::RECORDS);
+        let Records { records } = self.json(&path, MAX_RECORDS * 16 * 1024).await?;
+        let mut expected = from;
+        for record in &records {
+            let record = record
+                .verify(coordinator)
+                .map_err(|error| ClientError::Invalid(error.to_string()))?;
+            if record.round != expected {
+                return Err(ClientError::Invalid(format!(
+                    "record of round {} where {expected} was asked for",
+                    record.round
+                )));
+            }
+            expected = expected.next();
+        }
+        Ok(records)
+    }
+
+    /// A blob of at most `limit` bytes, checked against its name.
+    pub async fn blob(&self, name: &Hash, limit: usize) -> Result<Vec<u8>, ClientError> {
+        let path = format!("{}/{name}", http::BLOBS);
+        let request = Request::get(&format!("{}{path}", self.base));
+        let bytes = self.fetch(request, None, limit.min(MAX_BLOB)).await?;
+        if Hash::of(&bytes) != *name {
+            return Err(ClientError::Invalid(format!(
+                "the blob {name} has another hash"
+            )));
+        }
+        Ok(bytes)
+    }
+
+    /// Uploads a sealed packet; the receipt is checked.
+    pub async fn upload(
+        &self,
+        packet: &[u8],
+        coordinator: &VolunteerId,
+    ) -> Result<Receipt, ClientError> {
+        let request = Request::post(&format!("{}{}", self.base, http::PACKETS))
+            .header("content-type", "application/octet-stream");
+        let bytes = self.fetch(request, Some(packet), MAX_FRAME).await?;
+        let receipt: Receipt = parse(&bytes)?;
+        receipt
+            .verify(coordinator)
+            .map_err(|error| ClientError::Invalid(error.to_string()))?;
+        if receipt.packet != Hash::of(packet) {
+            return Err(ClientError::Invalid(
+                "the receipt is for another packet".into(),
+            ));
+        }
+        Ok(receipt)
+    }
+
+    async fn json<T: DeserializeOwned>(&self, path: &str, limit: usize) -> Result<T, ClientError> {
+        let request = Request::get(&format!("{}{path}", self.base));
+        parse(&self.fetch(request, None, limit).await?)
+    }
+
+    /// Sends a request and reads at most `limit` bytes of a good answer.
+    async fn fetch(
+        &self,
+        request: RequestBuilder,
+        body: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<u8>, ClientError> {
+        let network = |error: gloo_net::Error| ClientError::Network(error.to_string());
+        let abort = AbortController::new().ok();
+        let signal = abort.as_ref().map(AbortController::signal);
+        let request = request.abort_signal(signal.as_ref());
+        let request = match body {
+            Some(body) => request.body(js_sys::Uint8Array::from(body)),
+            None => request.build(),
+        }
+        .map_err(network)?;
+        let size = body.map_or(limit, <[u8]>::len).min(64 << 20) as f64;
+        let exchange = async {
+            let response = request.send().await.map_err(network)?;
+            self.traffic.sent(body.map_or(0, <[u8]>::len));
+            if !response.ok() {
+                return Err(refusal(&response).await);
+            }
+            let announced = response
+                .headers()
+                .get("content-length")
+                .and_then(|length| length.parse::<usize>().ok());
+            if announced.is_some_and(|length| length > limit) {
+                return Err(ClientError::Invalid("an answer that is too long".into()));
+            }
+            let bytes = response.binary().await.map_err(network)?;
+            self.traffic.received(bytes.len());
+            if bytes.len() > limit {
+                return Err(ClientError::Invalid("an answer that is too long".into()));
+            }
+            Ok(bytes)
+        };
+        let (mut exchange, mut late) = (
+            Box::pin(exchange.fuse()),
+            Box::pin(sleep(TIMEOUT_MS + size / SLOWEST).fuse()),
+        );
+        select_biased! {
+            result = exchange => result,
+            () = late => {
+                if let Some(abort) = abort {
+                    abort.abort();
+                }
+                Err(ClientError::Timeout)
+            }
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(bytes).map_err(|error| ClientError::Invalid(error.to_string()))
+}
+
+async fn refusal(response: &Response) -> ClientError {
+    let status = response.status();
+    match response
+        .binary()
+        .await
+        .ok()
+        .and_then(|body| parse(&body).ok())
+    {
+        Some(body) => ClientError::Refused(body),
+        None => ClientError::Refused(ErrorBody {
+            code: if status == 404 {
+                ErrorCode::NotFound
+            } else {
+                ErrorCode::Unavailable
+            },
+            message: format!("the coordinator answered with status {status}"),
+        }),
+    }
+}

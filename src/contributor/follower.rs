@@ -1,0 +1,184 @@
+//! Keeping the shared weights: from the newest checkpoint through the signed records to the base of
+//! the open round.
+//!
+//! Every step is checked against the record's hash, so a tab knows that it holds the run's weights or
+//! knows that it does not. Any doubt leads back to a checkpoint.
+
+use std::rc::Rc;
+
+use covey_compression::ModelCodec;
+use covey_protocol::{
+    Hash, Round,
+    http::RunInfo,
+    limits::{MAX_BLOB, MAX_CONTRIBUTIONS},
+    packet::HEADER_LEN,
+    record::{Checkpoint, SignedRecord},
+    socket::ClientFrame,
+};
+use covey_training::{
+    TrainingError, checkpoint,
+    init::initial_weights,
+    outer::{apply_record, codec},
+};
+use thiserror::Error;
+
+use super::{
+    client::{Client, ClientError},
+    shared::Shared,
+    view::State,
+};
+
+/// Rounds behind at which a checkpoint is cheaper than the updates (spec 5).
+const FAR_BEHIND: u64 = 9;
+
+#[derive(Debug, Error)]
+pub enum FollowError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    #[error("not connected")]
+    Disconnected,
+}
+
+/// The shared weights and the round they are the base of.
+pub struct Follower {
+    shared: Rc<Shared>,
+    info: Rc<RunInfo>,
+    pub codec: ModelCodec,
+    theta: Option<Vec<f32>>,
+    round: Round,
+}
+
+impl Follower {
+    pub fn new(shared: Rc<Shared>, info: Rc<RunInfo>) -> Result<Self, TrainingError> {
+        Ok(Self {
+            codec: codec(&info.spec)?,
+            shared,
+            info,
+            theta: None,
+            round: Round(0),
+        })
+    }
+
+    /// The weights that are the base of `round`, when that is where this tab is.
+    pub fn base_of(&self, round: Round) -> Option<&[f32]> {
+        self.theta.as_deref().filter(|_| self.round == round)
+    }
+
+    /// The newest weights held, whatever their round.
+    pub fn newest(&self) -> Option<&[f32]> {
+        self.theta.as_deref()
+    }
+
+    /// Goes forward to the open round. Returns at once when already there.
+    pub async fn follow(&mut self) -> Result<(), FollowError> {
+        let shared = self.shared.clone();
+        if std::mem::take(&mut shared.link.borrow_mut().resync) {
+            self.theta = None;
+        }
+        while let Some(open) = shared.open_round() {
+            if self.theta.is_some() && self.round >= open.round {
+                if self.round > open.round {
+                    // The coordinator lost rounds it once published: only a checkpoint is safe.
+                    self.theta = None;
+                    continue;
+                }
+                return Ok(());
+            }
+            let client = shared
+                .link
+                .borrow()
+                .client
+                .clone()
+                .ok_or(FollowError::Disconnected)?;
+            let behind = open.round.0.saturating_sub(self.round.0);
+            if self.theta.is_none() || behind > FAR_BEHIND {
+                self.start_from_checkpoint(&client).await?;
+            }
+            for record in self.records(&client).await? {
+                if let Err(error) = self.apply(&client, &record).await {
+                    if matches!(error, FollowError::Training(_)) {
+                        self.theta = None;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Records from the current round on: those the socket already brought, else by request.
+    async fn records(&self, client: &Client) -> Result<Vec<SignedRecord>, FollowError> {
+        let known = self.shared.link.borrow().closed.get(&self.round).cloned();
+        if let Some(record) = known
+            && record.verify(&self.info.coordinator).is_ok()
+        {
+            return Ok(vec![record]);
+        }
+        Ok(client.records(self.round, &self.info.coordinator).await?)
+    }
+
+    async fn start_from_checkpoint(&mut self, client: &Client) -> Result<(), FollowError> {
+        self.shared
+            .enter(State::CatchingUp, "Fetching the newest weights.");
+        let Checkpoint { round, theta, .. } = client.run().await?.checkpoint;
+        if self.theta.is_some() && round <= self.round {
+            return Ok(());
+        }
+        let spec = &self.info.spec;
+        let own = (round == Round(0)).then(|| initial_weights(&spec.seed, &spec.model));
+        let weights = match own.filter(|weights| Hash::of_weights(weights) == theta) {
+            Some(weights) => weights,
+            None => {
+                let bytes = usize::try_from(spec.model.parameters() * 4).unwrap_or(MAX_BLOB);
+                let blob = client.blob(&theta, bytes).await?;
+                checkpoint::from_bytes(&spec.model, &theta, &blob)?
+            }
+        };
+        self.theta = Some(weights);
+        self.reach(round, theta);
+        Ok(())
+    }
+
+    async fn apply(&mut self, client: &Client, signed: &SignedRecord) -> Result<(), FollowError> {
+        let record = &signed.record;
+        let Some(theta) = &mut self.theta else {
+            return Ok(());
+        };
+        self.shared
+            .enter(State::Applying, format!("Applying round {}.", record.round));
+        let limit = 16 + MAX_CONTRIBUTIONS * (4 + HEADER_LEN + self.codec.payload_len());
+        let update = match &record.update {
+            Some(name) => Some(client.blob(name, limit).await?),
+            None => None,
+        };
+        apply_record(
+            &self.info.spec,
+            &self.codec,
+            theta,
+            record,
+            update.as_deref(),
+        )?;
+        self.reach(record.round.next(), record.theta_after);
+        Ok(())
+    }
+
+    fn reach(&mut self, round: Round, theta: Hash) {
+        self.round = round;
+        self.shared
+            .link
+            .borrow_mut()
+            .closed
+            .retain(|r, _| *r >= round);
+        self.shared.show(|view| {
+            view.theta = Some(theta);
+            view.theta_round = Some(round);
+        });
+        // The weights a round starts from are those after the round before it.
+        if let Some(before) = round.0.checked_sub(1) {
+            let round = Round(before);
+            self.shared.send(ClientFrame::Applied { round, theta });
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What the page may ask for, and what it is told.
+
+use covey_protocol::{
+    Hash, Round,
+    http::{ErrorCode, HeldOut},
+    socket::Backend,
+};
+use serde::{Deserialize, Serialize};
+
+use super::view::View;
+
+/// From the page.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Intent {
+    Start {
+        /// Base URLs, tried in turn.
+        coordinators: Vec<String>,
+        #[serde(default)]
+        backend: BackendChoice,
+        #[serde(default = "full")]
+        share: u8,
+        /// Which of this browser's identities to use; tabs hold different ones.
+        #[serde(default)]
+        slot: u32,
+    },
+    Pause,
+    Resume,
+    Stop,
+    Share {
+        value: u8,
+    },
+    Environment(Environment),
+    Override {
+        reason: PauseReason,
+        on: bool,
+    },
+    Sample {
+        prompt: String,
+        tokens: u32,
+        temperature: f32,
+    },
+    Forget,
+    ExportIdentity,
+}
+
+fn full() -> u8 {
+    100
+}
+
+/// What the volunteer wants to compute on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendChoice {
+    #[default]
+    Auto,
+    WebGpu,
+    Flex,
+}
+
+/// Facts only the page can observe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Environment {
+    pub on_battery: bool,
+    pub metered: bool,
+    /// Another tab of this browser holds the right to work.
+    pub other_tab: bool,
+    pub hidden: bool,
+    pub online: bool,
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self {
+            on_battery: false,
+            metered: false,
+            other_tab: false,
+            hidden: false,
+            online: true,
+        }
+    }
+}
+
+/// Why no work is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseReason {
+    User,
+    Battery,
+    Metered,
+    OtherTab,
+    Offline,
+}
+
+/// To the page.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Message {
+    View {
+        view: Box<View>,
+    },
+    /// The volunteer's own training loss.
+    Loss {
+        /// Counted over the run.
+        step: u64,
+        loss: f32,
+        tokens: u64,
+    },
+    HeldOut(HeldOut),
+    Receipt {
+        receipt: ReceiptView,
+    },
+    Rejected {
+        round: Round,
+        code: ErrorCode,
+        message: String,
+    },
+    Sample {
+        text: String,
+        done: bool,
+        error: Option<String>,
+    },
+    Identity {
+        secret_hex: String,
+    },
+    /// Nothing more will happen until the volunteer acts.
+    Fatal {
+        code: &'static str,
+        message: String,
+        remedy: &'static str,
+    },
+}
+
+/// A receipt as shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReceiptView {
+    pub round: Round,
+    pub packet: Hash,
+    pub tokens: u32,
+    pub received_at_ms: u64,
+}
+
+/// The backend's name on the wire.
+pub fn backend_name(backend: Backend) -> &'static str {
+    match backend {
+        Backend::WebGpu => "webgpu",
+        Backend::Flex => "flex",
+    }
+}

@@ -1,0 +1,140 @@
+//! One volunteer in one worker: probe, join, train, upload, apply, recover.
+//!
+//! [`Contribution`] takes the page's intents; `session` is the one task that computes. It does one
+//! thing at a time in a fixed order (follow the run, pause if asked, work on the open round, wait) and
+//! after any failure starts that order again, so there is no path on which it gives up silently.
+
+pub mod client;
+pub mod follower;
+pub mod intents;
+pub mod link;
+pub mod pacing;
+pub mod platform;
+pub mod probe;
+pub mod progress;
+pub mod sample;
+pub mod session;
+pub mod shared;
+pub mod store;
+pub mod view;
+pub mod work;
+
+use std::{cell::RefCell, rc::Rc};
+
+use wasm_bindgen_futures::spawn_local;
+
+use self::{
+    intents::{Intent, Message},
+    platform::sleep,
+    session::Start,
+    shared::{SampleRequest, Shared},
+    store::Store,
+    view::State,
+};
+
+/// Milliseconds between two looks at whether the view changed.
+const PUBLISH_MS: f64 = 250.0;
+
+/// The volunteer's side of the page.
+pub struct Contribution {
+    listener: js_sys::Function,
+    shared: RefCell<Rc<Shared>>,
+}
+
+impl Contribution {
+    pub fn new(listener: js_sys::Function) -> Self {
+        Self {
+            shared: RefCell::new(Rc::new(Shared::new(listener.clone()))),
+            listener,
+        }
+    }
+
+    /// Acts on an intent.
+    pub fn take(&self, intent: Intent) {
+        let shared = self.shared.borrow().clone();
+        match intent {
+            Intent::Start {
+                coordinators,
+                backend,
+                share,
+                slot,
+            } => self.start(Start {
+                coordinators,
+                backend,
+                share,
+                slot,
+            }),
+            Intent::Pause => shared.user_pause.set(true),
+            Intent::Resume => shared.user_pause.set(false),
+            Intent::Stop => shared.stopping.set(true),
+            Intent::Share { value } => shared.share.set(value.clamp(1, 100)),
+            Intent::Environment(environment) => shared.environment.set(environment),
+            Intent::Override { reason, on } => {
+                let mut overrides = shared.overrides.borrow_mut();
+                if on {
+                    overrides.insert(reason);
+                } else {
+                    overrides.remove(&reason);
+                }
+            }
+            Intent::Sample {
+                prompt,
+                tokens,
+                temperature,
+            } => shared.samples.borrow_mut().push_back(SampleRequest {
+                prompt: prompt.chars().take(2_000).collect(),
+                tokens,
+                temperature,
+            }),
+            Intent::Forget => spawn_local(async move {
+                shared.stopping.set(true);
+                shared.changed.set();
+                if let Err(error) = Store::forget().await {
+                    shared.tell(&Message::Fatal {
+                        code: "storage",
+                        message: format!("What this browser stored could not be deleted: {error}"),
+                        remedy: "Close other tabs of this page and try again, or clear the site's data in the browser's settings.",
+                    });
+                }
+            }),
+            Intent::ExportIdentity => {
+                let slot = shared.view.borrow().slot;
+                spawn_local(async move {
+                    match Store::open(slot).await.identity().await {
+                        Ok(identity) => shared.tell(&Message::Identity {
+                            secret_hex: covey_protocol::Hash(identity.secret()).to_string(),
+                        }),
+                        Err(error) => log::error!("the identity could not be read: {error}"),
+                    }
+                });
+            }
+        }
+        let shared = self.shared.borrow();
+        shared.pauses();
+        shared.changed.set();
+    }
+
+    /// Starts a session; one that runs goes on.
+    fn start(&self, start: Start) {
+        let before = self.shared.borrow().clone();
+        let state = before.view.borrow().state;
+        if !matches!(state, State::Idle | State::Stopped | State::Failed) {
+            return;
+        }
+        // A fresh start keeps what the page already told about the device and the volunteer's wishes.
+        let shared = Rc::new(Shared::new(self.listener.clone()));
+        shared.environment.set(before.environment.get());
+        shared.overrides.swap(&before.overrides);
+        shared.share.set(start.share.clamp(1, 100));
+        self.shared.replace(shared.clone());
+        shared.enter(State::Connecting, "Looking for a coordinator.");
+        spawn_local(session::run(shared.clone(), start));
+        spawn_local(async move {
+            while !matches!(shared.view.borrow().state, State::Stopped | State::Failed) {
+                sleep(PUBLISH_MS).await;
+                shared.publish();
+            }
+            shared.publish();
+        });
+    }
+}

@@ -1,0 +1,117 @@
+//! When to work and how hard: the volunteer's wishes and the device's circumstances, as pure rules.
+
+use std::collections::BTreeSet;
+
+use super::{
+    intents::{Environment, PauseReason},
+    view::PauseView,
+};
+
+/// Every reason not to work right now, in words. Empty means: work.
+pub fn pauses(
+    environment: &Environment,
+    user: bool,
+    overrides: &BTreeSet<PauseReason>,
+) -> Vec<PauseView> {
+    let candidates = [
+        (user, PauseReason::User, "Paused by you.", false),
+        (
+            !environment.online,
+            PauseReason::Offline,
+            "Paused because this device is offline. Work goes on when the network is back.",
+            false,
+        ),
+        (
+            environment.on_battery,
+            PauseReason::Battery,
+            "Paused because this device runs on battery.",
+            true,
+        ),
+        (
+            environment.metered,
+            PauseReason::Metered,
+            "Paused because this connection is metered or saves data.",
+            true,
+        ),
+        (
+            environment.other_tab,
+            PauseReason::OtherTab,
+            "Paused because another tab of this browser already contributes.",
+            true,
+        ),
+    ];
+    candidates
+        .into_iter()
+        .filter(|(holds, reason, ..)| *holds && !overrides.contains(reason))
+        .map(|(_, reason, text, may_override)| PauseView {
+            reason,
+            text,
+            may_override,
+        })
+        .collect()
+}
+
+/// Milliseconds to rest after `busy_ms` of work so that work fills `share` percent of the time.
+pub fn rest_ms(busy_ms: f64, share: u8) -> f64 {
+    let share = f64::from(share.clamp(1, 100));
+    busy_ms * (100.0 / share - 1.0)
+}
+
+/// Milliseconds before the `attempt`-th reconnection (counted from 1): doubling from half a second
+/// to half a minute, spread over the upper half by `jitter` in [0, 1) so that tabs do not return
+/// together.
+pub fn reconnect_ms(attempt: u32, jitter: f64) -> f64 {
+    let full = 500.0 * 2f64.powi(attempt.saturating_sub(1).min(6) as i32);
+    full.min(30_000.0) * (0.5 + 0.5 * jitter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_battery_pauses_until_the_volunteer_says_otherwise() {
+        let environment = Environment {
+            on_battery: true,
+            ..Environment::default()
+        };
+        let mut overrides = BTreeSet::new();
+        let reasons = |overrides: &BTreeSet<_>| {
+            pauses(&environment, false, overrides)
+                .iter()
+                .map(|p| p.reason)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(reasons(&overrides), [PauseReason::Battery]);
+        overrides.insert(PauseReason::Battery);
+        assert_eq!(reasons(&overrides), []);
+        assert_eq!(pauses(&environment, true, &overrides).len(), 1);
+    }
+
+    #[test]
+    fn every_reason_is_told_at_once() {
+        let environment = Environment {
+            on_battery: true,
+            metered: true,
+            other_tab: true,
+            hidden: true,
+            online: false,
+        };
+        assert_eq!(pauses(&environment, true, &BTreeSet::new()).len(), 5);
+    }
+
+    #[test]
+    fn rest_fills_what_the_share_leaves() {
+        assert_eq!(rest_ms(100.0, 100), 0.0);
+        assert_eq!(rest_ms(100.0, 50), 100.0);
+        assert_eq!(rest_ms(100.0, 25), 300.0);
+    }
+
+    #[test]
+    fn reconnection_doubles_up_to_half_a_minute() {
+        assert_eq!(reconnect_ms(1, 1.0), 500.0);
+        assert_eq!(reconnect_ms(3, 1.0), 2000.0);
+        assert_eq!(reconnect_ms(50, 1.0), 30_000.0);
+        assert_eq!(reconnect_ms(50, 0.0), 15_000.0);
+    }
+}

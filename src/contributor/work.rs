@@ -1,0 +1,355 @@
+//! One round of work: assigned data, inner steps, pseudo-gradient, upload, receipt.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use covey_compression::Compressed;
+use covey_protocol::{
+    Identity,
+    corpus::{Manifest, decode_shard},
+    http::{ErrorCode, RunInfo},
+    limits::MAX_FRAME,
+    packet::PacketHeader,
+    record::Receipt,
+    socket::ClientFrame,
+};
+use covey_training::{
+    Device, TrainingError,
+    data::Assignment,
+    inner::{Finished, InnerLoop, StepLoss},
+    outer::pseudo_gradient,
+};
+use thiserror::Error;
+
+use super::{
+    client::ClientError,
+    follower::Follower,
+    intents::{Message, ReceiptView},
+    pacing::rest_ms,
+    platform::{now_ms, sleep},
+    progress::Progress,
+    sample,
+    shared::{OpenRound, Shared},
+    view::State,
+};
+
+/// Inner steps between two reads of the losses.
+const READ_EVERY: u32 = 5;
+/// Milliseconds kept free before the deadline for reading the weights, compression and upload.
+const UPLOAD_MS: f64 = 4_000.0;
+/// Milliseconds between two progress frames.
+const REPORT_MS: f64 = 2_000.0;
+/// Shards kept in memory.
+const SHARDS: usize = 8;
+
+#[derive(Debug, Error)]
+pub enum WorkError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    #[error("not connected")]
+    Disconnected,
+}
+
+/// How a round ended for this volunteer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Accepted,
+    /// Refused or too late; the work is kept in the error feedback.
+    Refused,
+    /// Paused, stopped, or the round closed while training; the work is dropped.
+    Interrupted,
+}
+
+/// Everything that stays from round to round.
+pub struct Worker {
+    shared: Rc<Shared>,
+    info: Rc<RunInfo>,
+    identity: Identity,
+    manifest: Option<Manifest>,
+    shards: BTreeMap<usize, Vec<u16>>,
+    inner: InnerLoop,
+    pub sampler: sample::Samples,
+    /// Measured milliseconds of an inner step, for stopping in time.
+    step_ms: f64,
+}
+
+impl Worker {
+    pub fn new(
+        shared: Rc<Shared>,
+        info: Rc<RunInfo>,
+        identity: Identity,
+        device: &Device,
+        progress: &Progress,
+    ) -> Result<Self, TrainingError> {
+        Ok(Self {
+            inner: InnerLoop::new(&info.spec, device, &progress.optimiser)?,
+            sampler: sample::Samples::new(shared.clone(), info.clone(), device.clone()),
+            shared,
+            info,
+            identity,
+            manifest: None,
+            shards: BTreeMap::new(),
+            step_ms: 0.0,
+        })
+    }
+
+    /// Works on an open round whose base `follower` holds.
+    pub async fn round(
+        &mut self,
+        open: OpenRound,
+        follower: &Follower,
+        progress: &mut Progress,
+    ) -> Result<Outcome, WorkError> {
+        let Some(theta) = follower.base_of(open.round) else {
+            return Ok(Outcome::Interrupted);
+        };
+        let assignment = self.prepare(&open).await?;
+        self.shared.send(ClientFrame::Join { round: open.round });
+        let Some((finished, losses)) = self.train(&open, &assignment, follower, theta).await?
+        else {
+            self.shared.send(ClientFrame::Leave);
+            return Ok(Outcome::Interrupted);
+        };
+        let steps = self.inner.steps();
+        let tokens = steps * self.info.spec.inner.batch * self.info.spec.model.context as u32;
+
+        self.shared.enter(
+            State::Uploading,
+            format!(
+                "Compressing and uploading the work of round {}.",
+                open.round
+            ),
+        );
+        sleep(0.0).await;
+        let delta = pseudo_gradient(theta, &finished.theta)?;
+        if progress.error_feedback.is_empty() {
+            progress.error_feedback = vec![0.0; theta.len()];
+        }
+        let Compressed {
+            payload,
+            sent_feedback,
+            unsent_feedback,
+            ..
+        } = follower
+            .codec
+            .compress(&delta, &progress.error_feedback)
+            .map_err(TrainingError::from)?;
+        let header = PacketHeader {
+            run: self.info.run,
+            volunteer: self.identity.id(),
+            round: open.round,
+            base: open.base,
+            inner_steps: steps,
+            tokens,
+            first_loss: losses.first().map_or(0.0, |l| l.loss),
+            last_loss: losses.last().map_or(0.0, |l| l.loss),
+        };
+        let packet = header
+            .seal(&payload, &self.identity)
+            .map_err(TrainingError::from)?;
+        progress.optimiser = finished.optimiser;
+        match self.upload(&open, &packet).await {
+            Ok(receipt) => {
+                progress.error_feedback = sent_feedback;
+                progress.tokens += u64::from(tokens);
+                progress.rounds += 1;
+                self.accepted(progress, &receipt);
+                Ok(Outcome::Accepted)
+            }
+            Err(refusal) => {
+                // Nothing was sent as far as the run is concerned (spec 1.1).
+                progress.error_feedback = unsent_feedback;
+                let (code, message) = match refusal {
+                    ClientError::Refused(body) => (body.code, body.message),
+                    other => (ErrorCode::Unavailable, other.to_string()),
+                };
+                self.shared.tell(&Message::Rejected {
+                    round: open.round,
+                    code,
+                    message,
+                });
+                Ok(Outcome::Refused)
+            }
+        }
+    }
+
+    fn accepted(&self, progress: &Progress, receipt: &Receipt) {
+        self.shared.show(|view| {
+            view.rounds_contributed = progress.rounds;
+            view.tokens_total = progress.tokens;
+        });
+        self.shared.tell(&Message::Receipt {
+            receipt: ReceiptView {
+                round: receipt.round,
+                packet: receipt.packet,
+                tokens: receipt.tokens,
+                received_at_ms: receipt.received_at_ms,
+            },
+        });
+    }
+
+    /// Inner steps until H, the deadline, or an interruption (`None`).
+    async fn train(
+        &mut self,
+        open: &OpenRound,
+        assignment: &Assignment,
+        follower: &Follower,
+        theta: &[f32],
+    ) -> Result<Option<(Finished, Vec<StepLoss>)>, WorkError> {
+        self.inner.begin(open.round, theta)?;
+        let steps = self.info.spec.inner.steps;
+        let step_tokens = (self.info.spec.inner.batch as usize * assignment.context()) as f64;
+        let mut losses = Vec::new();
+        let (mut since, mut unread, mut reported) = (now_ms(), 0u32, 0.0);
+        while self.inner.steps() < steps {
+            let step = self.inner.steps();
+            self.shared.show(|view| view.step = step);
+            self.shared.enter(
+                State::Training,
+                format!(
+                    "Training round {}: step {} of {steps}.",
+                    open.round,
+                    step + 1
+                ),
+            );
+            if self.interrupted(open) {
+                return Ok(None);
+            }
+            if step > 0 && self.time_is_up(open) {
+                break;
+            }
+            let begun = now_ms();
+            self.inner
+                .step(&assignment.batch(step as usize, &self.shards)?);
+            unread += 1;
+            if unread == READ_EVERY || step == 0 || step + 1 == steps {
+                let read = self.inner.read_losses().await?;
+                let elapsed = (now_ms() - since).max(1.0);
+                self.step_ms = elapsed / f64::from(unread);
+                self.report_losses(open, &read);
+                let speed = (step_tokens * f64::from(unread) / elapsed * 1000.0) as f32;
+                self.shared.show(|view| view.tokens_per_second = speed);
+                losses.extend(read);
+                (since, unread) = (now_ms(), 0);
+                if now_ms() - reported > REPORT_MS {
+                    reported = now_ms();
+                    self.shared.send(ClientFrame::Progress {
+                        round: open.round,
+                        step: step + 1,
+                        loss: losses.last().map(|l| l.loss),
+                        tokens_per_second: speed,
+                    });
+                }
+            }
+            // A macrotask between steps: messages, the socket and the volunteer get their turn.
+            let rest = rest_ms(now_ms() - begun, self.shared.share.get());
+            sleep(rest).await;
+            self.sampler.serve(follower).await;
+        }
+        losses.extend(self.inner.read_losses().await?);
+        Ok(Some((self.inner.finish().await?, losses)))
+    }
+
+    fn report_losses(&self, open: &OpenRound, losses: &[StepLoss]) {
+        let spec = &self.info.spec;
+        let step_tokens = u64::from(spec.inner.batch) * spec.model.context as u64;
+        for StepLoss { step, loss } in losses {
+            let step = open.round.0 * u64::from(spec.inner.steps) + u64::from(*step);
+            self.shared.tell(&Message::Loss {
+                step,
+                loss: *loss,
+                tokens: step * step_tokens,
+            });
+        }
+    }
+
+    fn interrupted(&self, open: &OpenRound) -> bool {
+        self.shared.stopping.get()
+            || !self.shared.pauses().is_empty()
+            || self
+                .shared
+                .open_round()
+                .is_none_or(|now| now.round != open.round || now.base != open.base)
+    }
+
+    /// Whether another step would miss the deadline.
+    fn time_is_up(&self, open: &OpenRound) -> bool {
+        let deadline = self
+            .shared
+            .open_round()
+            .and_then(|now| now.deadline_ms.filter(|_| now.round == open.round));
+        deadline.is_some_and(|at| now_ms() + self.step_ms * 1.5 + UPLOAD_MS > at)
+    }
+
+    /// Uploads until there is a receipt, a refusal, or the round is over.
+    async fn upload(&self, open: &OpenRound, packet: &[u8]) -> Result<Receipt, ClientError> {
+        let mut wait = 500.0;
+        loop {
+            let client = self.shared.link.borrow().client.clone();
+            let result = match client {
+                Some(client) => client.upload(packet, &self.info.coordinator).await,
+                None => Err(ClientError::Network("not connected".into())),
+            };
+            let retry = match &result {
+                Err(ClientError::Network(_) | ClientError::Timeout) => true,
+                Err(ClientError::Refused(body)) => {
+                    matches!(body.code, ErrorCode::Busy | ErrorCode::Unavailable)
+                }
+                _ => false,
+            };
+            let over = self.shared.stopping.get()
+                || self
+                    .shared
+                    .open_round()
+                    .is_some_and(|now| now.round != open.round);
+            if !retry || over {
+                return result;
+            }
+            sleep(wait).await;
+            wait = (wait * 2.0).min(10_000.0);
+        }
+    }
+
+    /// The round's assignment, with its shards fetched.
+    async fn prepare(&mut self, open: &OpenRound) -> Result<Assignment, WorkError> {
+        let client = self
+            .shared
+            .link
+            .borrow()
+            .client
+            .clone()
+            .ok_or(WorkError::Disconnected)?;
+        let spec = &self.info.spec;
+        let manifest = match &self.manifest {
+            Some(manifest) => manifest,
+            None => {
+                let bytes = client.blob(&spec.corpus, 16 * MAX_FRAME).await?;
+                let manifest = Manifest::from_json(&bytes).map_err(TrainingError::from)?;
+                self.manifest.insert(manifest)
+            }
+        };
+        let volunteer = self.identity.id();
+        let assignment = Assignment::new(spec, manifest, &open.seed, &volunteer, open.round)?;
+        while self.shards.len() + assignment.shards.len() > SHARDS {
+            if self.shards.pop_first().is_none() {
+                break;
+            }
+        }
+        for number in &assignment.shards {
+            let Some(shard) = manifest.train.get(*number) else {
+                continue;
+            };
+            if self.shards.contains_key(number) {
+                continue;
+            }
+            self.shared
+                .enter(State::Waiting, "Fetching the text to train on.");
+            let bytes = client.blob(&shard.hash, shard.tokens as usize * 2).await?;
+            let tokens = decode_shard(shard, manifest.vocabulary_size, &bytes)
+                .map_err(TrainingError::from)?;
+            self.shards.insert(*number, tokens);
+        }
+        Ok(assignment)
+    }
+}
