@@ -89,6 +89,8 @@ function draw() {
   if (chart && chartStale && steps) {
     chartStale = false;
     const points = spread(heldOutList());
+    show(find("#no-losses", HTMLElement), points.length + own.xs.length === 0);
+    show(chart, points.length + own.xs.length > 0);
     chart.draw({
       own: { xs: own.xs.map((x) => x / steps), ys: own.ys },
       heldOut: { xs: points.map((p) => p.round), ys: points.map((p) => p.loss) },
@@ -243,7 +245,7 @@ function connectControls() {
     document.body.dataset.phase = "panel";
     const section = find("#panel", HTMLElement);
     show(section, true);
-    scrollTo({ top: 0 });
+    scrollTo({ top: 0, behavior: "instant" });
     section.focus({ preventScroll: true });
     panel.share.value = settings.share;
     panel.backend.value = settings.backend;

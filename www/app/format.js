@@ -49,7 +49,7 @@ export function remaining(ms) {
 export const timeOfDay = (ms) => clock.format(new Date(ms));
 
 /** The first characters of a hash, enough to compare by eye. @param {string} hash */
-export const shortHash = (hash) => (hash.length > 12 ? `${hash.slice(0, 10)}\u2026` : hash);
+export const shortHash = (hash) => (hash.length > 10 ? `${hash.slice(0, 8)}\u2026` : hash);
 
 /** Where a URL points, for a sentence. @param {string} url */
 export function host(url) {

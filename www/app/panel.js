@@ -50,6 +50,7 @@ export class Panel {
   dot = find("#dot", HTMLElement);
   progress = find("#progress", HTMLProgressElement);
   progressWords = find("#progress-words", HTMLElement);
+  foot = find("#status-foot", HTMLElement);
   deadline = find("#deadline", HTMLElement);
   resumed = find("#resumed", HTMLElement);
   connection = find("#connection", HTMLElement);
@@ -94,11 +95,13 @@ export class Panel {
 
   /** @param {Situation} situation */
   draw(situation) {
-    const { view, problem: failure, loading, ready } = situation;
+    const { view, problem: failure, ready } = situation;
     this.problemCard.problem = failure ?? (view && lost(view) ? unreachable(view.connection.url) : null);
     const phase = failure ? "failed" : (view?.state ?? "loading");
     if (this.dot.dataset.state !== phase) this.dot.dataset.state = phase;
     show(this.grid, view !== null);
+    const has = view?.run ? "run" : "nothing";
+    if (this.grid.dataset.has !== has) this.grid.dataset.has = has;
     this.#controls(situation);
     this.#notices(situation);
     if (failure) {
@@ -123,7 +126,6 @@ export class Panel {
     this.sample.draw();
     const title = failure ? "Stopped" : view.state === "paused" ? "Paused" : view.round === null ? "Starting" : `Round ${count(view.round)}`;
     if (document.title !== `${title} \u00b7 Covey`) document.title = `${title} \u00b7 Covey`;
-    if (loading && ready) show(this.progress, view.steps > 0);
   }
 
   /** @param {string} key @param {string | undefined} words */
@@ -181,7 +183,9 @@ export class Panel {
 
   /** The bar: bytes while loading, inner steps while training. @param {Situation} situation */
   #step({ view, loading, ready, problem: failure }) {
-    show(this.progress, !failure && (!view || view.steps > 0));
+    show(this.progress, !failure && (!view || (view.steps > 0 && view.state !== "stopped")));
+    show(this.foot, !failure);
+    show(this.resumed, !failure && Boolean(view?.resumed));
     if (!view) {
       if (ready || !loading || !loading.total) this.progress.removeAttribute("value");
       else setProgress(this.progress, loading.loaded, loading.total);
@@ -192,10 +196,9 @@ export class Panel {
       return;
     }
     if (view.steps > 0) setProgress(this.progress, view.step, view.steps);
-    setText(this.progressWords, failure || view.steps === 0 ? "" : `Step ${count(view.step)} of ${count(view.steps)}`);
+    setText(this.progressWords, "");
     setText(this.deadline, !failure && view.deadline_ms !== null && view.state !== "stopped"
       ? `Round ${view.round ?? ""} closes in ${remaining(view.deadline_ms - Date.now())}` : "");
-    show(this.resumed, view.resumed !== null);
     setText(this.resumed, view.resumed ?? "");
   }
 
