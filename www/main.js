@@ -25,7 +25,7 @@ import { ShareSlider } from "./elements/small.js";
 
 /** Most own losses kept for automation; the chart keeps a thinned history of all. */
 const MAX_LOSSES = 10_000;
-/** How long a stop or a deletion may take inside the worker before the page goes on without it. */
+/** Longest that a stop or a deletion may take inside the worker before the page goes on without it. */
 const PATIENCE_MS = 15_000;
 
 const settings = readSettings();
@@ -44,7 +44,7 @@ let slot = 0;
 let addresses = [];
 /** @type {LossChart | null} */
 let chart = null;
-/** @type {((report: import("./app/types.js").View) => void)[]} */
+/** @type {{condition: (view: import("./app/types.js").View) => boolean, done: () => void}[]} */
 let waiters = [];
 
 const panel = new Panel((reason, on) => {
@@ -61,6 +61,7 @@ const trainer = new Trainer({
     working.release();
     panel.sample.interrupt();
     change({ problem, switching: false });
+    for (const waiter of waiters) waiter.done();
   },
 });
 
@@ -107,7 +108,7 @@ function hear(report) {
       if (view.unigram_entropy !== situation.view?.unigram_entropy) chartStale = true;
       for (const point of view.held_out) addHeldOut(point.round, point.loss);
       situation.view = view;
-      for (const waiter of [...waiters]) waiter(view);
+      for (const waiter of waiters.filter((waiter) => waiter.condition(view))) waiter.done();
       break;
     }
     case "loss":
@@ -154,19 +155,20 @@ function addHeldOut(round, loss) {
   chartStale = true;
 }
 
-/** Waits until a view satisfies a condition; gives up silently after the page's patience. */
-function until(/** @type {(view: import("./app/types.js").View) => boolean} */ condition) {
+/**
+ * Waits until a view satisfies a condition, the worker fails, or the page's patience ends.
+ * @param {(view: import("./app/types.js").View) => boolean} condition
+ * @returns {Promise<void>}
+ */
+function until(condition) {
   return new Promise((resolve) => {
-    const waiter = (/** @type {import("./app/types.js").View} */ view) => {
-      if (condition(view)) done();
-    };
     const done = () => {
       clearTimeout(timer);
-      waiters = waiters.filter((other) => other !== waiter);
-      resolve(undefined);
+      waiters = waiters.filter((waiter) => waiter.done !== done);
+      resolve();
     };
     const timer = setTimeout(done, PATIENCE_MS);
-    waiters.push(waiter);
+    waiters.push({ condition, done });
   });
 }
 
@@ -204,6 +206,8 @@ async function changeBackend(backend) {
     change({ switching: true });
     trainer.send({ type: "stop" });
     await until((view) => view.state === "stopped");
+    // A worker that does not come to an end is replaced; its round is lost, its saved state is not.
+    if (situation.view.state !== "stopped") trainer.end();
     change({ switching: false });
     await start();
   } else if (!trainer.running) {
@@ -214,8 +218,9 @@ async function changeBackend(backend) {
 async function forget() {
   const note = find("#stored-note", HTMLElement);
   if (trainer.running) {
+    // The worker saves once more as it ends, so what it left is deleted after it is gone.
     trainer.send({ type: "forget" });
-    await until((view) => view.volunteer === null);
+    await until((view) => view.state === "stopped");
     trainer.end();
   }
   working.release();

@@ -39,11 +39,20 @@ let queue = [];
 let contributor = null;
 let crashed = false;
 
+/** What the module last printed about a panic: the trap that follows only says "unreachable". */
+let panic = "";
+const { error: print } = console;
+console.error = (...words) => {
+  if (/panicked at/.test(String(words[0]))) panic = String(words[0]).split("\n\nStack:")[0] ?? "";
+  print.apply(console, words);
+};
+
 /** @param {unknown} error */
 function crash(error) {
   if (crashed) return;
   crashed = true;
-  report({ type: "fatal", code: "panic", message: "", remedy: "", detail: describe(error) });
+  const detail = [panic, describe(error)].filter(Boolean).join("\n");
+  report({ type: "fatal", code: "panic", message: "", remedy: "", detail });
 }
 
 /** @param {unknown} error */
@@ -134,7 +143,7 @@ async function fetchModule() {
  * @param {number | null} total
  */
 async function count(reader, loaded, total) {
-  let toldAt = 0;
+  let toldAt = -PROGRESS_EVERY;
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;

@@ -244,7 +244,7 @@ export class Panel {
   #model(view) {
     const { run } = view;
     setText(this.runName, run?.name ?? "\u2013");
-    setText(this.runShape, run ? `${large(run.parameters)} parameters (${run.preset}), context ${count(run.context)}, vocabulary ${count(run.vocabulary)}` : "");
+    setText(this.runShape, run ? `${large(run.parameters)} parameters (${run.summary}), context ${count(run.context)}, vocabulary ${count(run.vocabulary)}` : "");
     this.theta.value = view.theta;
     setText(this.thetaRound, view.theta_round === null ? "\u2013" : count(view.theta_round));
     this.volunteer.value = view.volunteer;

@@ -18,6 +18,7 @@ export class Trainer {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #slow;
   #scriptRan = false;
+  #wasProbing = false;
   #workerForbidden = false;
 
   /**
@@ -45,6 +46,7 @@ export class Trainer {
   launch() {
     this.end();
     this.#scriptRan = false;
+    this.#wasProbing = false;
     // Browsers without module workers never look at the option, so the getter tells them apart
     // without an extra worker.
     let modules = false;
@@ -106,10 +108,7 @@ export class Trainer {
         this.#watch();
         break;
       case "view":
-        if (report.view.state !== "probing") {
-          clearTimeout(this.#slow);
-          this.listeners.slow(false);
-        }
+        this.#probing(report.view.state === "probing");
         break;
       case "load_error":
         this.#fail(problem(report.code, { detail: report.message }));
@@ -119,6 +118,16 @@ export class Trainer {
         return;
     }
     this.listeners.report(report);
+  }
+
+  /** Probing counts as starting: it is where a slow WebAssembly or graphics adapter shows. @param {boolean} now */
+  #probing(now) {
+    if (now && !this.#wasProbing) this.#watch();
+    if (!now) {
+      clearTimeout(this.#slow);
+      this.listeners.slow(false);
+    }
+    this.#wasProbing = now;
   }
 
   #watch() {

@@ -34,7 +34,7 @@
  */
 /**
  * @typedef {{id: string, name: string, parameters: number, context: number, vocabulary: number,
- *   inner_steps: number, preset: string}} Run
+ *   inner_steps: number, summary: string}} Run
  */
 /**
  * @typedef {{volunteer: string, backend: string, activity: "watching" | "training" | "contributed",
