@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { launch, scrollsSideways, shot } from "./support/browser.mjs";
 import { send, site, WASM, withHeaders } from "./support/site.mjs";
-import { connecting, ME, OTHER, THETA, training } from "./support/views.mjs";
+import { connecting, ME, OTHER, RUN, THETA, training } from "./support/views.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
@@ -475,7 +475,7 @@ describe("everyone can use it", () => {
       const module = await worker(page);
       const packet = "f6".repeat(32);
       await module.tell(
-        training({ run: { ...training().view.run, name: "x".repeat(64) }, resumed: "Welcome back: continued with 12 rounds contributed; error feedback and optimiser state restored." }),
+        training({ run: { ...RUN, name: "x".repeat(64) }, resumed: "Welcome back: continued with 12 rounds contributed; error feedback and optimiser state restored." }),
         ...Array.from({ length: 30 }, (_, step) => ({ type: "loss", step, loss: 4, tokens: step })),
         { type: "receipt", receipt: { round: 123_456, packet, tokens: 20_480, received_at_ms: Date.now() } },
         { type: "rejected", round: 5, code: "malformed", message: packet });

@@ -208,13 +208,13 @@ export class Panel {
     const where = url ? host(url) : "a coordinator";
     const state = connected ? "on" : view.state === "stopped" ? "off" : "trying";
     if (this.connection.dataset.state !== state) this.connection.dataset.state = state;
-    const why = error ? `: ${error}` : "";
+    const why = error ? error.replace(/\.$/, "") : "no answer";
     setText(this.connection,
       state === "on" ? `Connected to ${where}`
       : state === "off" ? "Not connected"
       : retry_at_ms !== null && retry_at_ms > Date.now()
-        ? `No answer from ${where}${why}. Trying again in ${Math.ceil((retry_at_ms - Date.now()) / 1000)} s (attempt ${count(attempt + 1)})`
-        : `Connecting to ${where}${attempt > 0 ? ` (attempt ${count(attempt + 1)})${why}` : ""}\u2026`);
+        ? `${where}: ${why}. Trying again in ${Math.ceil((retry_at_ms - Date.now()) / 1000)} s (attempt ${count(attempt + 1)})`
+        : `Connecting to ${where}${attempt > 0 ? ` (attempt ${count(attempt + 1)})` : ""}\u2026`);
   }
 
   /** @param {View} view */

@@ -32,6 +32,9 @@ export async function shot(page, name) {
 export const scrollsSideways = (page) =>
   page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
 
+/** Something that waiting will not repair. */
+export class Fatal extends Error {}
+
 /** Waits until a condition gives something true, asking again and again. @template T
  * @param {string} what @param {() => T | Promise<T>} condition @param {number} budget milliseconds
  * @param {number} [every] milliseconds @returns {Promise<NonNullable<T>>} */
@@ -45,6 +48,7 @@ export async function until(what, condition, budget, every = 500) {
       if (value) return /** @type {NonNullable<T>} */ (value);
       last = value;
     } catch (error) {
+      if (error instanceof Fatal) throw error;
       last = error;
     }
     if (Date.now() > end) throw new Error(`not within ${Math.round(budget / 1000)} s: ${what} (last: ${last})`);

@@ -18,11 +18,17 @@ export const THETA = "c3".repeat(32);
 /** @param {Partial<import("../../../www/app/types.js").View>} [changes] */
 export const connecting = (changes = {}) => ({ type: "view", view: { ...IDLE, ...changes } });
 
+/** @type {import("../../../www/app/types.js").Run} */
+export const RUN = {
+  id: "d4".repeat(32), name: "shakespeare", parameters: 1_053_696, context: 128, vocabulary: 256, inner_steps: 20,
+  summary: "4 layers x 128 wide",
+};
+
 /** @param {Partial<import("../../../www/app/types.js").View>} [changes] */
 export const training = (changes = {}) => connecting({
   state: "training", status: "Training round 12: step 7 of 20.", volunteer: ME,
   backend: { name: "flex", reason: "The CPU is 35.0 times faster than WebGPU (SwiftShader) for this model.", adapter: "SwiftShader", webgpu_ms: 3900, flex_ms: 110, forced: false },
-  run: { id: "d4".repeat(32), name: "shakespeare", parameters: 1_053_696, context: 128, vocabulary: 256, inner_steps: 20, summary: "4 layers x 128 wide" },
+  run: RUN,
   round: 12, step: 7, steps: 20, deadline_ms: Date.now() + 65_000, theta: THETA, theta_round: 12, tokens_per_second: 903.4,
   tokens_total: 245_760, rounds_contributed: 12, bytes_up: 387_000, bytes_down: 6_200_000, unigram_entropy: 3.32,
   held_out: Array.from({ length: 13 }, (_, round) => ({ round, loss: 5.5 - 0.2 * round })),

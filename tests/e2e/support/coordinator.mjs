@@ -1,0 +1,95 @@
+// @ts-check
+// The coordinator's binary as a test drives it: started on embedded storage, asked over HTTP, killed
+// without warning, and started again on the same port and data.
+
+import { spawn } from "node:child_process";
+import { createWriteStream, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { until } from "./browser.mjs";
+
+/** A setting the test cannot run without. @param {string} name */
+function required(name) {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set: this test needs COVEY_COORDINATOR_BIN, COVEY_WWW (with the module built) and COVEY_CORPUS`);
+  return value;
+}
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+export class Coordinator {
+  /** @type {import("node:child_process").ChildProcess | null} */
+  #process = null;
+
+  /** @param {number} port @param {string} config */
+  constructor(port, config) {
+    this.port = port;
+    this.url = `http://localhost:${port}`;
+    this.folder = mkdtempSync(join(tmpdir(), "covey-e2e-"));
+    this.config = join(this.folder, "coordinator.toml");
+    writeFileSync(this.config, config);
+    const out = process.env.COVEY_OUT ?? this.folder;
+    mkdirSync(out, { recursive: true });
+    this.logFile = join(out, "coordinator.log");
+    this.log = createWriteStream(this.logFile);
+  }
+
+  /** @param {string} config TOML */
+  static async create(config) {
+    return new Coordinator(await freePort(), config);
+  }
+
+  /** Starts and waits until it answers. */
+  async start() {
+    const child = spawn(required("COVEY_COORDINATOR_BIN"), [
+      "--listen", `127.0.0.1:${this.port}`, "--data-dir", join(this.folder, "data"), "--corpus", required("COVEY_CORPUS"),
+      "--www", required("COVEY_WWW"), "--model", "tiny", "--config", this.config,
+    ], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#process = child;
+    child.stdout?.pipe(this.log, { end: false });
+    child.stderr?.pipe(this.log, { end: false });
+    await until(`the coordinator answers (its log: ${this.logFile})`, async () => {
+      if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
+      return this.run();
+    }, 120_000);
+  }
+
+  /** Ends it between any two instructions. */
+  async kill() {
+    const child = this.#process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await gone;
+  }
+
+  /** @param {string} path */
+  async #get(path) {
+    const response = await fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(10_000) });
+    if (!response.ok) throw new Error(`${path} answered ${response.status}`);
+    return response.json();
+  }
+
+  /** @returns {Promise<{round: number, base: string, held_out: {round: number, loss: number}[], unigram_entropy: number, spec: any}>} */
+  run() {
+    return this.#get("/v1/run");
+  }
+
+  /** Every record so far. @returns {Promise<{round: number, theta_after: string, base: string, contributions: {volunteer: string, packet: string, tokens: number}[]}[]>} */
+  async records() {
+    const records = [];
+    for (;;) {
+      /** @type {{record: any}[]} */
+      const signed = (await this.#get(`/v1/records?from=${records.length}`)).records;
+      if (signed.length === 0) return records;
+      records.push(...signed.map(({ record }) => record));
+    }
+  }
+}

@@ -1,0 +1,101 @@
+// @ts-check
+// One volunteer: a browser profile with the page open in it, pressed Contribute, and watched. What
+// it ever reported (receipts, weights hashes by round) is kept here, so that it still counts after
+// the tab is gone.
+
+import { Fatal, until } from "./browser.mjs";
+
+/** @typedef {import("playwright-core").BrowserContext} BrowserContext */
+/** @typedef {import("../../../www/app/types.js").View} View */
+/** @typedef {import("../../../www/app/types.js").Receipt} Receipt */
+
+export class Volunteer {
+  /** @type {Map<string, Receipt & {volunteer: string}>} by packet */
+  receipts = new Map();
+  /** @type {Map<number, string>} weights hash by the round it is the base of */
+  thetas = new Map();
+  /** @type {View | null} */
+  view = null;
+  /** @type {{round: number, loss: number}[]} */
+  heldOut = [];
+  longTasks = { count: 0, longest: 0, total: 0, watched: 0 };
+  /** @type {string[]} */
+  errors = [];
+  gone = false;
+
+  /** @param {string} name @param {BrowserContext} context @param {import("playwright-core").Page} page */
+  constructor(name, context, page) {
+    this.name = name;
+    this.context = context;
+    this.page = page;
+  }
+
+  /**
+   * Opens the page and consents.
+   * @param {string} name @param {BrowserContext} context @param {string} url
+   */
+  static async join(name, context, url) {
+    const page = await context.newPage();
+    const self = new Volunteer(name, context, page);
+    page.on("pageerror", (error) => self.errors.push(error.message));
+    await page.addInitScript(() => {
+      const seen = { count: 0, longest: 0, total: 0 };
+      Object.assign(globalThis, { longTasks: seen });
+      new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) {
+          seen.count += 1;
+          seen.total += duration;
+          seen.longest = Math.max(seen.longest, duration);
+        }
+      }).observe({ type: "longtask" });
+    });
+    await page.goto(url);
+    await page.click("#contribute");
+    return self;
+  }
+
+  /** Looks at the page once and remembers. */
+  async look() {
+    if (this.gone) return;
+    const seen = await this.page.evaluate(() => {
+      const { covey, longTasks } = /** @type {any} */ (window);
+      const problem = /** @type {HTMLElement | null} */ (document.querySelector("covey-problem:not([hidden])"));
+      return {
+        view: covey.view, receipts: covey.receipts, heldOut: covey.heldOut, longTasks, watched: performance.now(),
+        problem: problem && { code: problem.dataset.code, text: problem.innerText },
+      };
+    });
+    this.view = seen.view;
+    this.heldOut = seen.heldOut;
+    this.longTasks = { ...seen.longTasks, watched: seen.watched };
+    for (const receipt of seen.receipts) this.receipts.set(receipt.packet, { ...receipt, volunteer: seen.view.volunteer });
+    if (seen.view?.theta && seen.view.theta_round !== null) {
+      const before = this.thetas.get(seen.view.theta_round);
+      if (before && before !== seen.view.theta) this.errors.push(`two hashes for round ${seen.view.theta_round}`);
+      this.thetas.set(seen.view.theta_round, seen.view.theta);
+    }
+    // A lost coordinator is part of the story; everything else that is shown in red is not.
+    if (seen.problem && seen.problem.code !== "no_coordinator") throw new Fatal(`${this.name}: ${seen.problem.text}`);
+  }
+
+  /** Waits for something in what this volunteer reports. @param {string} what @param {(self: this) => unknown} condition @param {number} budget */
+  async sees(what, condition, budget) {
+    await until(`${this.name} ${what}`, async () => {
+      await this.look();
+      return Boolean(condition(this));
+    }, budget, 400);
+  }
+
+  /** Closes the tab, however busy it is. */
+  async leave() {
+    await this.look().catch(() => {});
+    this.gone = true;
+    await this.page.close();
+  }
+
+  summary() {
+    const view = this.view;
+    if (this.gone) return `${this.name}: gone, ${this.receipts.size} receipts`;
+    return `${this.name}: ${view?.state ?? "loading"} r${view?.round ?? "-"} ${view?.step ?? 0}/${view?.steps ?? 0} ${Math.round(view?.tokens_per_second ?? 0)} tok/s, ${this.receipts.size} receipts`;
+  }
+}
