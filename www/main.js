@@ -202,12 +202,13 @@ async function begin() {
 /** Another backend means another start: the module chooses it once. @param {BackendChoice} backend */
 async function changeBackend(backend) {
   settings.backend = backend;
-  if (trainer.running && situation.view && situation.view.state !== "stopped") {
+  const ended = () => situation.view?.state === "stopped";
+  if (trainer.running && situation.view && !ended()) {
     change({ switching: true });
     trainer.send({ type: "stop" });
     await until((view) => view.state === "stopped");
     // A worker that does not come to an end is replaced; its round is lost, its saved state is not.
-    if (situation.view.state !== "stopped") trainer.end();
+    if (!ended()) trainer.end();
     change({ switching: false });
     await start();
   } else if (!trainer.running) {

@@ -251,9 +251,9 @@ test("volunteers train one model together", { timeout: BUDGET + 10 * MINUTE }, a
     for (const volunteer of [cpu, auto, late]) {
       await volunteer.look();
       const { count, longest, total, watched } = volunteer.longTasks;
-      say(`${volunteer.name}: ${count} tasks over 50 ms in ${Math.round(watched / 1000)} s, longest ${Math.round(longest)} ms`);
+      say(`${volunteer.name}: ${count} tasks over 50 ms in ${Math.round(watched / 1000)} s of training, longest ${Math.round(longest)} ms`);
       // Cores are shared with everything else here, so only a page that is busy itself fails.
-      assert.ok(total < 0.1 * watched, `${volunteer.name} spent ${Math.round(total)} ms in long tasks`);
+      assert.ok(watched > 0 && total < 0.1 * watched, `${volunteer.name} spent ${Math.round(total)} ms in long tasks`);
     }
   });
 
