@@ -6,6 +6,7 @@
 //! ordered per thread, and a tab must never block the page.
 
 pub mod contributor;
+pub mod measure;
 
 use wasm_bindgen::prelude::*;
 

@@ -1,7 +1,9 @@
 //! The worker's clock, timers and entropy, in one place.
 
 use gloo_timers::future::TimeoutFuture;
-use wasm_bindgen::JsCast;
+use js_sys::{Function, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::DedicatedWorkerGlobalScope;
 
 /// Milliseconds since 1970.
@@ -31,8 +33,23 @@ pub fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
 }
 
+/// What the browser says about its default WebGPU adapter, for people; wgpu leaves it out on the web.
+pub async fn adapter_words() -> Option<String> {
+    let get = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok();
+    let gpu = get(&get(&scope(), "navigator")?, "gpu")?;
+    let request: Function = get(&gpu, "requestAdapter")?.dyn_into().ok()?;
+    let promise: Promise = request.call0(&gpu).ok()?.dyn_into().ok()?;
+    let info = get(&JsFuture::from(promise).await.ok()?, "info")?;
+    let words: Vec<String> = ["vendor", "architecture", "device", "description"]
+        .into_iter()
+        .filter_map(|field| get(&info, field)?.as_string())
+        .filter(|word| !word.is_empty())
+        .collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
 /// A JavaScript error in words.
-pub fn words(error: &wasm_bindgen::JsValue) -> String {
+pub fn words(error: &JsValue) -> String {
     error.dyn_ref::<js_sys::Error>().map_or_else(
         || format!("{error:?}"),
         |error| String::from(error.message()),

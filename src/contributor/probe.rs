@@ -1,9 +1,11 @@
 //! Choosing what to compute on: a self-check first, then speed.
 //!
+//! Matrix products alone come first: they tell a software adapter, 35 times slower than the CPU, within
+//! a second or two, where a training step would first compile shaders for most of a minute.
+//!
 //! Browsers only log a shader they reject and then hand back garbage, so WebGPU is used only after its
 //! loss and gradients for one short sequence agreed with the CPU's. Then both are timed on the run's own
-//! model: software adapters exist that are 35 times slower than the CPU, and a tiny model may be
-//! faster on any CPU. The reason is shown in words.
+//! model, since a tiny one may be faster on any machine's CPU. The reason is shown in words.
 
 use covey_protocol::{Hash, Round, run::RunSpec, socket::Backend};
 use covey_training::{
@@ -17,7 +19,7 @@ use futures::{FutureExt, select_biased};
 
 use super::{
     intents::BackendChoice,
-    platform::{now_ms, sleep},
+    platform::{adapter_words, now_ms, sleep},
     view::BackendView,
 };
 
@@ -25,6 +27,8 @@ use super::{
 const PATIENCE_MS: f64 = 30_000.0;
 /// The same when WebGPU was asked for: slow adapters need most of a minute.
 const FORCED_PATIENCE_MS: f64 = 300_000.0;
+/// Times slower than the CPU at matrix products from which a whole step need not be tried.
+const HOPELESS: f64 = 4.0;
 /// Largest relative difference of the gradients' direction and of the loss that rounding explains.
 const TOLERANCE: f64 = 0.02;
 
@@ -50,7 +54,7 @@ pub async fn choose(spec: &RunSpec, wish: BackendChoice) -> Choice {
     }
     let forced = wish == BackendChoice::WebGpu;
     let (device, adapter) = match device::webgpu().await {
-        Ok(found) => found,
+        Ok((device, name)) => (device, adapter_words().await.unwrap_or(name)),
         Err(error) => {
             log::info!("no WebGPU: {error}");
             let reason = if forced {
@@ -61,6 +65,23 @@ pub async fn choose(spec: &RunSpec, wish: BackendChoice) -> Choice {
             return cpu(reason.into(), None, None, None, false);
         }
     };
+    if !forced {
+        let ratio = match compare_products(&device).await {
+            Ok(ratio) => ratio,
+            Err(words) => {
+                let reason = format!(
+                    "WebGPU ({adapter}) failed its self-check, so the CPU is used: {words}"
+                );
+                return cpu(reason, Some(adapter), None, None, false);
+            }
+        };
+        if ratio >= HOPELESS {
+            let reason = format!(
+                "The CPU multiplies matrices {ratio:.0} times faster than WebGPU ({adapter}), so the CPU is used."
+            );
+            return cpu(reason, Some(adapter), None, None, false);
+        }
+    }
     let expected = match check(spec, &device::cpu()).await {
         Ok(check) => check,
         Err(error) => {
@@ -166,6 +187,33 @@ pub fn cpu(
     }
 }
 
+/// WebGPU's time for matrix products in units of the CPU's, after checking the results.
+async fn compare_products(device: &Device) -> Result<f64, String> {
+    let timed = async |device: &Device| {
+        device::matrix_products(device).await?;
+        let start = now_ms();
+        let values = device::matrix_products(device).await?;
+        Ok::<_, TrainingError>((values, (now_ms() - start).max(1.0)))
+    };
+    let cpu = device::cpu();
+    let (expected, cpu_ms) = timed(&cpu).await.map_err(|error| error.to_string())?;
+    let mut attempt = Box::pin(timed(device).fuse());
+    let mut late = Box::pin(sleep(PATIENCE_MS).fuse());
+    let (actual, gpu_ms) = select_biased! {
+        result = attempt => result.map_err(|error| error.to_string())?,
+        () = late => return Ok(f64::INFINITY),
+    };
+    let difference = relative_difference(&expected, &actual);
+    if difference <= TOLERANCE {
+        Ok(gpu_ms / cpu_ms)
+    } else {
+        Err(format!(
+            "matrix products differ by {:.1} %",
+            difference * 100.0
+        ))
+    }
+}
+
 /// Loss and gradients of one sequence, twice; the second time is the warm one.
 async fn check(spec: &RunSpec, device: &Device) -> Result<Check, TrainingError> {
     let theta = initial_weights(&Hash([0x5e; 32]), &spec.model);
@@ -194,15 +242,30 @@ fn agree(expected: &Check, actual: &Check) -> Result<(), String> {
     if !actual.loss.is_finite() || loss > TOLERANCE {
         return Err(format!("loss {} instead of {}", actual.loss, expected.loss));
     }
-    let pairs = || expected.gradient.iter().zip(&actual.gradient);
-    let sum = |f: fn(f64, f64) -> f64| -> f64 {
-        pairs().map(|(a, b)| f(f64::from(*a), f64::from(*b))).sum()
-    };
-    let difference = (sum(|a, b| (a - b) * (a - b)) / sum(|a, _| a * a).max(1e-30)).sqrt();
-    if difference.is_finite() && difference <= TOLERANCE {
+    let difference = relative_difference(&expected.gradient, &actual.gradient);
+    if difference <= TOLERANCE {
         Ok(())
     } else {
         Err(format!("gradients differ by {:.1} %", difference * 100.0))
+    }
+}
+
+/// |expected - actual| / |expected|; infinite when it is not a number.
+fn relative_difference(expected: &[f32], actual: &[f32]) -> f64 {
+    if expected.len() != actual.len() {
+        return f64::INFINITY;
+    }
+    let (mut apart, mut size) = (0f64, 1e-30f64);
+    for (a, b) in expected.iter().zip(actual) {
+        let (a, b) = (f64::from(*a), f64::from(*b));
+        apart += (a - b) * (a - b);
+        size += a * a;
+    }
+    let difference = (apart / size).sqrt();
+    if difference.is_nan() {
+        f64::INFINITY
+    } else {
+        difference
     }
 }
 

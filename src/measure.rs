@@ -1,0 +1,96 @@
+//! One inner step, measured where it will run: for benchmarks in a real browser.
+
+use covey_protocol::{
+    Hash, Round,
+    model::Preset,
+    run::{CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
+};
+use covey_training::{
+    Device, TrainingError,
+    data::Batch,
+    device,
+    init::initial_weights,
+    inner::{InnerLoop, OptimiserState},
+};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+
+use crate::contributor::platform::{now_ms, sleep};
+
+#[derive(Deserialize)]
+struct Request {
+    preset: Preset,
+    backend: covey_protocol::socket::Backend,
+    /// How long to repeat warm steps.
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Measurement {
+    /// Milliseconds of the first step, kernels compiled on the way.
+    first_ms: f64,
+    tokens_per_second: f64,
+    adapter: Option<String>,
+}
+
+/// Takes inner steps on synthetic tokens: `{preset, backend, seconds}` to
+/// `{first_ms, tokens_per_second, adapter}`.
+#[wasm_bindgen]
+pub async fn measure_step(request: JsValue) -> Result<JsValue, JsError> {
+    let request: Request = serde_wasm_bindgen::from_value(request)?;
+    let (device, adapter) = match request.backend {
+        covey_protocol::socket::Backend::Flex => (device::cpu(), None),
+        covey_protocol::socket::Backend::WebGpu => {
+            let (device, adapter) = device::webgpu().await?;
+            (device, Some(adapter))
+        }
+    };
+    let (first_ms, tokens_per_second) = measure(request.preset, &device, request.seconds).await?;
+    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
+    let measurement = Measurement {
+        first_ms,
+        tokens_per_second,
+        adapter,
+    };
+    Ok(measurement.serialize(&serializer)?)
+}
+
+async fn measure(
+    preset: Preset,
+    device: &Device,
+    seconds: f64,
+) -> Result<(f64, f64), TrainingError> {
+    let spec = RunSpec {
+        name: "step".into(),
+        seed: Hash([0; 32]),
+        model: preset.config(),
+        corpus: Hash([0; 32]),
+        inner: InnerSpec::default(),
+        compression: CompressionSpec::default(),
+        outer: OuterSpec::default(),
+        rounds: RoundSpec::default(),
+    };
+    let mut batch = Batch::empty(spec.model.context);
+    for row in 0..spec.inner.batch as usize {
+        let tokens: Vec<u16> = (0..=spec.model.context)
+            .map(|i| ((row * 31 + i * 37) % 251) as u16)
+            .collect();
+        batch.push(&tokens);
+    }
+    let start = now_ms();
+    let mut inner = InnerLoop::new(&spec, device, &OptimiserState::default())?;
+    inner.begin(Round(0), &initial_weights(&spec.seed, &spec.model))?;
+    inner.step(&batch);
+    inner.read_losses().await?;
+    let first_ms = now_ms() - start;
+    let start = now_ms();
+    let mut steps = 0u32;
+    while now_ms() - start < seconds * 1000.0 || steps < 2 {
+        inner.step(&batch);
+        inner.read_losses().await?;
+        sleep(0.0).await;
+        steps += 1;
+    }
+    let elapsed = (now_ms() - start) / 1000.0;
+    Ok((first_ms, f64::from(steps) * batch.tokens() as f64 / elapsed))
+}
