@@ -1,0 +1,82 @@
+//! `cargo xtask bench`: runs the benchmarks, which live with the code they measure, and gathers
+//! their rows.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::{
+    cli::{Bench, Benchmark, Model},
+    corpus, dirs,
+    dirs::Dirs,
+    shell, test,
+};
+
+pub fn bench(dirs: &Dirs, arguments: &Bench) -> Result<ExitCode> {
+    let json = arguments
+        .json
+        .as_deref()
+        .map(std::path::absolute)
+        .transpose()?;
+    match arguments.what {
+        Benchmark::Convergence => {
+            let mut command = example(dirs, "convergence");
+            if !arguments.rest.iter().any(|argument| argument == "--corpus") {
+                let corpus = corpus::prepare(dirs, None, Model::Tiny)?;
+                command.arg("--corpus").arg(corpus.folder);
+            }
+            if let Some(json) = &json {
+                command.arg("--json").arg(json);
+            }
+            shell::run(command.args(&arguments.rest))?;
+        }
+        Benchmark::Step => {
+            let parts = dirs.test_output();
+            dirs::create(&parts)?;
+            let native = parts.join("bench-native.json");
+            let browser = parts.join("bench-browser.json");
+            shell::run(
+                example(dirs, "step")
+                    .arg("--json")
+                    .arg(&native)
+                    .args(&arguments.rest),
+            )?;
+            let setting = test::Setting::prepare(dirs)?;
+            shell::run(
+                setting
+                    .node("bench_step.mjs")
+                    .arg("--json")
+                    .arg(&browser)
+                    .args(&arguments.rest),
+            )?;
+            if let Some(json) = &json {
+                gather(&[&native, &browser], json)?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn example(dirs: &Dirs, name: &str) -> Command {
+    let mut command = shell::cargo(&dirs.root, &dirs.native());
+    command.args(["run", "--example", name, "--"]);
+    command
+}
+
+/// Writes the rows of several files as one.
+fn gather(parts: &[&Path], json: &Path) -> Result<()> {
+    let mut rows = Vec::new();
+    for part in parts {
+        let bytes = fs::read(part).with_context(|| format!("{} is missing", part.display()))?;
+        let more: Vec<Value> = serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} does not hold rows", part.display()))?;
+        rows.extend(more);
+    }
+    fs::write(json, serde_json::to_vec_pretty(&rows)?)
+        .with_context(|| format!("{} cannot be written", json.display()))
+}

@@ -1,0 +1,105 @@
+//! Node and the packages the browser tests need.
+//!
+//! The packages are installed in the cache and not in the repository, and the tests are copied
+//! beside them: Node looks for a package upwards from the file that asks for it, so this is the one
+//! arrangement that needs no links and no settings.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    dirs::{self, Dirs},
+    shell,
+};
+
+/// Oldest Node that runs the tests.
+const OLDEST: u32 = 20;
+const INSTALL: &str =
+    "install Node 20 or newer, which comes with npm (on Debian: apt-get install nodejs npm)";
+/// Copies of these decide whether the packages are up to date.
+const MANIFESTS: [&str; 2] = ["package.json", "package-lock.json"];
+
+/// `node`, checked to be new enough.
+pub fn node() -> Result<PathBuf> {
+    let Some(node) = shell::find(&["node"]) else {
+        bail!("Node is not installed: {INSTALL}");
+    };
+    let version = shell::output(Command::new(&node).arg("--version"))?;
+    let major = version
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
+    if major.is_none_or(|major| major < OLDEST) {
+        bail!("Node {version} is too old: {INSTALL}");
+    }
+    Ok(node)
+}
+
+/// Installs the packages of `tests/e2e` and copies the tests beside them; gives the copy's folder.
+pub fn browser_tests(dirs: &Dirs) -> Result<PathBuf> {
+    let source = dirs.root.join("tests/e2e");
+    let folder = dirs.node();
+    dirs::create(&folder)?;
+    let current = |name: &str| fs::read(source.join(name)).ok();
+    let installed = |name: &str| fs::read(folder.join(name)).ok();
+    let same = MANIFESTS.iter().all(|name| {
+        // Without a lock file in the repository npm writes one of its own here.
+        current(name).is_none() && *name != "package.json" || current(name) == installed(name)
+    });
+    if !(same && folder.join("node_modules/.package-lock.json").is_file()) {
+        install(&source, &folder)?;
+    }
+    let copy = folder.join("e2e");
+    if copy.exists() {
+        fs::remove_dir_all(&copy)?;
+    }
+    copy_folder(&source, &copy).context("the browser tests could not be copied")?;
+    Ok(copy)
+}
+
+fn install(source: &Path, folder: &Path) -> Result<()> {
+    let Some(npm) = shell::find(&["npm"]) else {
+        bail!("npm is not installed: {INSTALL}");
+    };
+    eprintln!("Installing the browser tests' packages with npm");
+    for name in MANIFESTS {
+        let target = folder.join(name);
+        match fs::copy(source.join(name), &target) {
+            Err(_) if target.exists() => fs::remove_file(&target)?,
+            _ => {}
+        }
+    }
+    let locked = folder.join("package-lock.json").is_file();
+    shell::run(
+        Command::new(npm)
+            .arg(if locked { "ci" } else { "install" })
+            .arg("--prefix")
+            .arg(folder)
+            .args(["--no-audit", "--no-fund"])
+            .current_dir(folder),
+    )
+    .context("npm could not install the browser tests' packages")
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_name() == "node_modules" {
+            continue;
+        }
+        if path.is_dir() {
+            copy_folder(&path, &target)?;
+        } else {
+            fs::copy(&path, &target)?;
+        }
+    }
+    Ok(())
+}
