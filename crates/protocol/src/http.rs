@@ -93,6 +93,8 @@ pub enum ErrorCode {
     Duplicate,
     /// The round has all the contributions it may merge.
     RoundFull,
+    /// A newer session of the same identity took over: do not reconnect by yourself.
+    Replaced,
     NotFound,
     /// Too many requests: wait and try again.
     Busy,

@@ -237,6 +237,7 @@ pub fn code() -> impl Strategy<Value = ErrorCode> {
         WrongBase,
         Duplicate,
         RoundFull,
+        Replaced,
         NotFound,
         Busy,
         Unavailable,

@@ -1,0 +1,295 @@
+//! Settings: defaults, then a TOML file, then `COVEY_*` variables, then flags; the later one wins.
+//!
+//! Two kinds of settings live here. Most describe this server and may change at any start. Those under
+//! `[run]` describe the run itself: they are used when the run is created and may be left out afterwards,
+//! but never contradict it (see [`run_file`](crate::run_file)).
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, ValueEnum};
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::CoordinatorError;
+
+const AFTER_HELP: &str = "\
+Settings come from --config FILE (TOML), then from the environment, then from flags; the later one wins.
+A variable is COVEY_ and the setting's name, with two underscores between levels:
+  COVEY_LISTEN=0.0.0.0:8080  COVEY_LIMITS__CONNECTIONS=1000  COVEY_RUN__INNER__STEPS=10
+
+A configuration file with every setting and its default:
+  listen = \"127.0.0.1:8080\"      # address for volunteers
+  # admin_listen = \"127.0.0.1:9090\"  # /metrics, /healthz and /status only here
+  data_dir = \"./data\"            # everything that must survive
+  # corpus = \"./corpus\"          # default: DATA_DIR/corpus
+  # www = \"./www\"                # the page's files; without it only the API is served
+  allowed_origins = []           # pages that may open a socket, besides our own; \"*\" allows all
+  allow_localhost = true         # pages on localhost may, too
+  trust_forwarded_for = false    # true only behind a proxy that sets X-Forwarded-For
+  evaluate_sequences = 64        # held-out sequences measured after a round; 0 measures nothing
+  checkpoints_kept = 3
+  log = \"info\"                   # filter, such as \"info,covey_coordinator=debug\"
+  log_format = \"text\"            # or \"json\"
+  [limits]
+  connections = 4096             # open connections at once
+  requests_per_second = 200      # per address
+  request_burst = 2000
+  uploads_per_second = 5         # per address
+  upload_burst = 50
+  uploads_at_once = 32
+  sockets_per_second = 5         # new sockets per address
+  socket_burst = 50
+  frames_per_second = 20         # per socket
+  frame_burst = 100
+  [run]                          # fixed when the run is created
+  name = \"Covey\"
+  model = \"tiny\"                 # tiny, small, base, or a table of dimensions
+  # seed = \"64 hex digits\"       # default: random
+  [run.inner]                    # the inner loop: AdamW on the volunteer's own data
+  steps = 20                     # H
+  batch = 8
+  shards = 2
+  peak_lr = 0.001
+  warmup = 100
+  decay = 20000
+  floor = 0.1
+  beta1 = 0.9
+  beta2 = 0.95
+  eps = 1e-8
+  weight_decay = 0.1
+  clip = 1.0
+  ramp = 30
+  [run.compression]
+  top_k = 64                     # entries kept of 4096
+  feedback_decay = 0.95
+  value_limit = 10.0
+  [run.outer]
+  lr = 1.0
+  averaging = \"mean_present\"     # or \"mean_r\"
+  [run.rounds]
+  window_ms = 60000              # from a round's first volunteer to its deadline
+  grace_ms = 10000
+  min_contributions = 1
+  max_contributions = 16
+  checkpoint_every = 5
+
+Exit codes: 0 after a graceful stop, 1 when something failed, 2 when a setting has to be changed.";
+
+/// Runs a training run for volunteers in browser tabs.
+#[derive(Debug, Default, Parser, Serialize)]
+#[command(name = "covey-coordinator", version, about, after_long_help = AFTER_HELP, after_help = "See --help for the configuration file, the environment and exit codes.")]
+pub struct Flags {
+    /// Configuration file (TOML) [env: COVEY_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Address for volunteers [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Address for /metrics, /healthz and /status [default: same as --listen]
+    #[arg(long, value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_listen: Option<SocketAddr>,
+    /// Where everything that must survive is kept [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// A prepared corpus: manifest.json and blobs [default: DATA_DIR/corpus]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corpus: Option<PathBuf>,
+    /// The page's files; without it only the API is served
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub www: Option<PathBuf>,
+    /// Size of a new run's model: tiny, small or base [default: tiny]
+    #[arg(long, value_name = "SIZE")]
+    #[serde(skip)]
+    pub model: Option<String>,
+    /// Name of a new run [default: Covey]
+    #[arg(long)]
+    #[serde(skip)]
+    pub name: Option<String>,
+    /// What to log, such as "info,covey_coordinator=debug" [default: info]
+    #[arg(long, value_name = "FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// How to log [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub listen: String,
+    pub admin_listen: Option<SocketAddr>,
+    pub data_dir: PathBuf,
+    pub corpus: Option<PathBuf>,
+    pub www: Option<PathBuf>,
+    pub allowed_origins: Vec<String>,
+    pub allow_localhost: bool,
+    pub trust_forwarded_for: bool,
+    pub evaluate_sequences: usize,
+    pub checkpoints_kept: usize,
+    pub log: String,
+    pub log_format: LogFormat,
+    pub limits: Limits,
+    /// What the run must be; see [`run_file`](crate::run_file).
+    pub run: Map<String, Value>,
+}
+
+/// How much strangers may ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    pub connections: usize,
+    pub requests_per_second: u32,
+    pub request_burst: u32,
+    pub uploads_per_second: u32,
+    pub upload_burst: u32,
+    pub uploads_at_once: usize,
+    pub sockets_per_second: u32,
+    pub socket_burst: u32,
+    pub frames_per_second: u32,
+    pub frame_burst: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            admin_listen: None,
+            data_dir: "./data".into(),
+            corpus: None,
+            www: None,
+            allowed_origins: Vec::new(),
+            allow_localhost: true,
+            trust_forwarded_for: false,
+            evaluate_sequences: 64,
+            checkpoints_kept: 3,
+            log: "info".into(),
+            log_format: LogFormat::Text,
+            limits: Limits::default(),
+            run: Map::new(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            requests_per_second: 200,
+            request_burst: 2000,
+            uploads_per_second: 5,
+            upload_burst: 50,
+            uploads_at_once: 32,
+            sockets_per_second: 5,
+            socket_burst: 50,
+            frames_per_second: 20,
+            frame_burst: 100,
+        }
+    }
+}
+
+const TOP_LEVEL: [&str; 14] = [
+    "listen",
+    "admin_listen",
+    "data_dir",
+    "corpus",
+    "www",
+    "allowed_origins",
+    "allow_localhost",
+    "trust_forwarded_for",
+    "evaluate_sequences",
+    "checkpoints_kept",
+    "log",
+    "log_format",
+    "limits",
+    "run",
+];
+
+impl Config {
+    /// Puts the sources together.
+    ///
+    /// # Errors
+    /// What is wrong, and where it was set.
+    pub fn load(flags: &Flags) -> Result<Self, CoordinatorError> {
+        let invalid = |error: figment::Error| CoordinatorError::Config(error.to_string());
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        let from_environment = || std::env::var_os("COVEY_CONFIG").map(PathBuf::from);
+        if let Some(file) = flags.config.clone().or_else(from_environment) {
+            if !file.is_file() {
+                let message = format!("there is no configuration file {}", file.display());
+                return Err(CoordinatorError::Config(message));
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        // Other programs of the project have variables of their own, so unknown ones are no error.
+        let known = |key: &figment::value::UncasedStr| {
+            let first = key.as_str().split("__").next().unwrap_or_default();
+            TOP_LEVEL.contains(&first.to_ascii_lowercase().as_str())
+        };
+        figment = figment
+            .merge(Env::prefixed("COVEY_").filter(known).split("__"))
+            .merge(Serialized::defaults(flags));
+        if let Some(model) = &flags.model {
+            figment = figment.merge(("run.model", model));
+        }
+        if let Some(name) = &flags.name {
+            figment = figment.merge(("run.name", name));
+        }
+        let config: Self = figment.extract().map_err(invalid)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), CoordinatorError> {
+        let limits = &self.limits;
+        let zero = [
+            ("limits.connections", limits.connections == 0),
+            (
+                "limits.requests_per_second",
+                limits.requests_per_second == 0,
+            ),
+            ("limits.request_burst", limits.request_burst == 0),
+            ("limits.uploads_per_second", limits.uploads_per_second == 0),
+            ("limits.upload_burst", limits.upload_burst == 0),
+            ("limits.uploads_at_once", limits.uploads_at_once == 0),
+            ("limits.sockets_per_second", limits.sockets_per_second == 0),
+            ("limits.socket_burst", limits.socket_burst == 0),
+            ("limits.frames_per_second", limits.frames_per_second == 0),
+            ("limits.frame_burst", limits.frame_burst == 0),
+            ("checkpoints_kept", self.checkpoints_kept == 0),
+        ];
+        match zero.into_iter().find(|(_, zero)| *zero) {
+            Some((name, _)) => Err(CoordinatorError::Config(format!("{name} must be above 0"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The corpus folder.
+    #[must_use]
+    pub fn corpus_dir(&self) -> PathBuf {
+        let inside = || self.data_dir.join("corpus");
+        self.corpus.clone().unwrap_or_else(inside)
+    }
+}

@@ -1,0 +1,165 @@
+//! The doors: HTTP for everything large, one WebSocket per volunteer for everything small.
+//!
+//! Nothing here decides anything about a round. A gateway bounds what comes in before it reads it,
+//! checks what can be checked without knowing the round, and passes it to the actor.
+
+pub mod api;
+pub mod blobs;
+pub mod error;
+pub mod limits;
+pub mod operator;
+pub mod origin;
+pub mod packets;
+pub mod pages;
+pub mod socket;
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware,
+    routing::{any, get, post},
+};
+use covey_protocol::http;
+use tokio::sync::{Mutex, Semaphore};
+use tower_http::cors::{Any, CorsLayer};
+
+use self::{api::Export, limits::RateLimits, origin::Origins};
+use crate::{
+    actor::Handle,
+    config::Config,
+    engine::Engine,
+    metrics::Metrics,
+    storage::{BlobSource, Blobs, Journal},
+};
+
+/// What every handler may use; cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    pub(crate) handle: Handle,
+    pub(crate) engine: Engine,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) corpus: Arc<dyn BlobSource>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) origins: Arc<Origins>,
+    pub(crate) limits: Arc<RateLimits>,
+    /// Packets being read and checked at once.
+    pub(crate) uploads: Arc<Semaphore>,
+    /// Control sockets open at once.
+    pub(crate) sockets: Arc<Semaphore>,
+    pub(crate) next_session: Arc<AtomicU64>,
+    /// The newest export, made on demand.
+    pub(crate) export: Arc<Mutex<Option<Export>>>,
+}
+
+/// The parts a [`Gateway`] is made of.
+pub struct Parts {
+    pub handle: Handle,
+    pub engine: Engine,
+    pub journal: Arc<dyn Journal>,
+    pub blobs: Arc<dyn Blobs>,
+    pub corpus: Arc<dyn BlobSource>,
+    pub metrics: Arc<Metrics>,
+    pub config: Arc<Config>,
+}
+
+impl Gateway {
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            handle,
+            engine,
+            journal,
+            blobs,
+            corpus,
+            metrics,
+            config,
+        } = parts;
+        let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        Self {
+            origins: Arc::new(Origins::new(&config)),
+            limits: Arc::new(RateLimits::new(&config)),
+            uploads: permits(config.limits.uploads_at_once),
+            sockets: permits(config.limits.connections),
+            next_session: Arc::new(AtomicU64::new(0)),
+            export: Arc::new(Mutex::new(None)),
+            handle,
+            engine,
+            journal,
+            blobs,
+            corpus,
+            metrics,
+            config,
+        }
+    }
+
+    #[must_use]
+    pub fn limits(&self) -> Arc<RateLimits> {
+        Arc::clone(&self.limits)
+    }
+
+    /// What volunteers reach: the API, the page's files, and the operator's pages unless they have an
+    /// address of their own.
+    pub fn public(&self) -> Router {
+        let api = Router::new()
+            .route(http::RUN, get(api::run))
+            .route(http::RECORDS, get(api::records))
+            .route(&format!("{}/{{name}}", http::BLOBS), get(blobs::blob))
+            .route(http::MODEL, get(api::model))
+            .route(http::PACKETS, post(packets::submit))
+            .layer(cors())
+            // Sockets know no CORS: the upgrade checks the page's origin itself.
+            .route(http::SOCKET, any(socket::upgrade))
+            .with_state(self.clone());
+        let mut router = api;
+        if self.config.admin_listen.is_none() {
+            router = router.merge(self.operator());
+        }
+        if let Some(www) = &self.config.www {
+            router = router.fallback_service(pages::files(www));
+        } else {
+            router = router.fallback(error::not_found);
+        }
+        router.layer(middleware::from_fn_with_state(
+            self.clone(),
+            limits::requests,
+        ))
+    }
+
+    /// What the operator reaches.
+    pub fn operator(&self) -> Router {
+        Router::new()
+            .route("/healthz", get(operator::health))
+            .route("/metrics", get(operator::metrics))
+            .route("/status", get(operator::status))
+            .route("/status.css", get(operator::style))
+            .with_state(self.clone())
+    }
+}
+
+/// Anyone may read and post from any page: nothing is granted by cookies or by where a request comes
+/// from, and packets are signed.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_headers([header::CONTENT_TYPE, header::RANGE, header::IF_NONE_MATCH])
+        .expose_headers([
+            header::ETAG,
+            header::CONTENT_LENGTH,
+            header::CONTENT_RANGE,
+            header::ACCEPT_RANGES,
+        ])
+        .max_age(std::time::Duration::from_secs(3600))
+}
+
+/// A response header that never changes.
+pub(crate) const fn fixed(value: &'static str) -> HeaderValue {
+    HeaderValue::from_static(value)
+}
+
+pub(crate) const NOSNIFF: (HeaderName, HeaderValue) =
+    (header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));

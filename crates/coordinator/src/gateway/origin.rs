@@ -1,0 +1,141 @@
+//! Which pages may open a control socket.
+//!
+//! Browsers apply no cross-origin rules to WebSockets, but they say truthfully which page asks. Origins
+//! are compared whole, never by pattern: unescaped dots and missing anchors are how such lists have
+//! been bypassed elsewhere. A client that is no browser sends no origin and is let in; it could claim
+//! any.
+
+use axum::http::{HeaderMap, Uri, header};
+
+use crate::config::Config;
+
+/// The allow-list.
+pub struct Origins {
+    all: bool,
+    listed: Vec<String>,
+    localhost: bool,
+}
+
+impl Origins {
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            all: config.allowed_origins.iter().any(|origin| origin == "*"),
+            listed: config.allowed_origins.clone(),
+            localhost: config.allow_localhost,
+        }
+    }
+
+    /// Whether the page that sends these headers may open a socket.
+    #[must_use]
+    pub fn allow(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            return true;
+        };
+        let Ok(origin) = origin.to_str() else {
+            return false;
+        };
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        self.all
+            || self.listed.iter().any(|listed| listed == origin)
+            || is_own(origin, host)
+            || (self.localhost && is_localhost(origin))
+    }
+}
+
+fn authority(origin: &str) -> Option<&str> {
+    origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"))
+}
+
+/// The page came from this very server.
+fn is_own(origin: &str, host: Option<&str>) -> bool {
+    host.is_some() && authority(origin) == host
+}
+
+fn is_localhost(origin: &str) -> bool {
+    // Parsed, so that localhost.example.com and localhost:80@example.com are what they are.
+    let Ok(uri) = origin.parse::<Uri>() else {
+        return false;
+    };
+    let plain = uri
+        .authority()
+        .is_some_and(|authority| !authority.as_str().contains('@'));
+    plain && matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allows(config: &Config, origin: &str) -> bool {
+        let headers = HeaderMap::from_iter([
+            (header::ORIGIN, origin.parse().expect("a value")),
+            (header::HOST, "covey.example:8080".parse().expect("a value")),
+        ]);
+        Origins::new(config).allow(&headers)
+    }
+
+    #[test]
+    fn our_own_page_localhost_and_listed_pages_may_connect() {
+        let config = Config {
+            allowed_origins: vec!["https://partner.example".into()],
+            ..Config::default()
+        };
+        for origin in [
+            "http://covey.example:8080",
+            "https://covey.example:8080",
+            "http://localhost:3000",
+            "http://localhost",
+            "http://127.0.0.1:9",
+            "http://[::1]:9",
+            "https://partner.example",
+        ] {
+            assert!(allows(&config, origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn lookalikes_may_not() {
+        let config = Config {
+            allowed_origins: vec!["https://partner.example".into()],
+            ..Config::default()
+        };
+        for origin in [
+            "https://evil.example",
+            "https://partner.example.evil.example",
+            "https://partnerXexample",
+            "https://partner.example:444",
+            "http://partner.example",
+            "http://localhost.evil.example",
+            "http://localhost:80@evil.example",
+            "http://covey.example",
+            "null",
+            "",
+        ] {
+            assert!(!allows(&config, origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn localhost_can_be_switched_off_and_everyone_switched_on() {
+        let strict = Config {
+            allow_localhost: false,
+            ..Config::default()
+        };
+        assert!(!allows(&strict, "http://localhost:3000"));
+        let open = Config {
+            allowed_origins: vec!["*".into()],
+            ..Config::default()
+        };
+        assert!(allows(&open, "https://anyone.example"));
+    }
+
+    #[test]
+    fn clients_that_are_no_browsers_may_connect() {
+        assert!(Origins::new(&Config::default()).allow(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,150 @@
+//! `covey-coordinator`: reads the settings, rebuilds the run, opens the doors, and closes them in order.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use clap::Parser;
+use covey_coordinator::{
+    CoordinatorError,
+    actor::{self, Command},
+    config::{Config, Flags, LogFormat},
+    evaluation,
+    gateway::{Gateway, Parts, limits::RateLimits},
+    metrics::Metrics,
+    server,
+    shutdown::{self, requested},
+    startup::{self, Started},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tracing_subscriber::EnvFilter;
+
+/// Time for jobs under way to finish at the end.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let result = Config::load(&flags)
+        .map_err(anyhow::Error::from)
+        .and_then(|config| {
+            log_to_stderr(&config)?;
+            tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .context("no threads to run on")?
+                .block_on(run(config))
+        });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("covey-coordinator: {error:#}");
+            let code = error
+                .downcast_ref::<CoordinatorError>()
+                .map_or(1, CoordinatorError::exit_code);
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn log_to_stderr(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log).map_err(|error| {
+        CoordinatorError::Config(format!("log = {:?} is no filter: {error}", config.log))
+    })?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    let config = Arc::new(config);
+    // Bound first, so that a port in use is found before a long replay.
+    let listener = server::bind(&config.listen).await?;
+    let admin = match config.admin_listen {
+        Some(address) => Some(server::bind(&address.to_string()).await?),
+        None => None,
+    };
+    let stop = shutdown::on_signal().context("no signals")?;
+    let Started {
+        initial,
+        journal,
+        blobs,
+        corpus,
+        manifest,
+    } = startup::start(&config).await?;
+    let metrics = Arc::new(Metrics::default());
+    let engine = initial.engine.clone();
+
+    let (measured, losses) = mpsc::channel(8);
+    let newest = if config.evaluate_sequences == 0 {
+        None
+    } else {
+        let tokens = evaluation::held_out_tokens(&manifest.manifest, &*corpus)
+            .await
+            .map_err(|reason| CoordinatorError::Corpus {
+                path: config.corpus_dir(),
+                reason,
+            })?;
+        let spec = engine.spec();
+        let newest = evaluation::start(spec, tokens, config.evaluate_sequences, measured);
+        Some(newest.context("no thread for the held-out loss")?)
+    };
+    let (handle, rounds) = actor::start(
+        initial,
+        Arc::clone(&journal),
+        Arc::clone(&blobs),
+        Arc::clone(&metrics),
+        newest,
+        losses,
+    );
+    let gateway = Gateway::new(Parts {
+        handle: handle.clone(),
+        engine,
+        journal,
+        blobs,
+        corpus,
+        metrics: Arc::clone(&metrics),
+        config: Arc::clone(&config),
+    });
+    RateLimits::forget_regularly(&gateway.limits());
+
+    let address = listener.local_addr().context("no address")?;
+    // On standard output, so that a script can wait for it and read the port.
+    println!("listening on http://{address}");
+    tracing::info!(%address, "listening");
+    let connections = config.limits.connections;
+    let serve = |listener, router| {
+        tokio::spawn(server::serve(
+            listener,
+            router,
+            connections,
+            Arc::clone(&metrics),
+            stop.clone(),
+        ))
+    };
+    let public = serve(listener, gateway.public());
+    let operator = admin.map(|listener| serve(listener, gateway.operator()));
+
+    requested(stop.clone()).await;
+    let (stopped, finished) = oneshot::channel();
+    let asked = handle.commands.send(Command::Stop(stopped)).await.is_ok();
+    let finish = async {
+        let _ = finished.await;
+        let _ = rounds.await;
+        let _ = public.await;
+        if let Some(operator) = operator {
+            let _ = operator.await;
+        }
+    };
+    if !asked || timeout(FINISH_TIMEOUT, finish).await.is_err() {
+        return Err(CoordinatorError::Task("work under way did not finish in time").into());
+    }
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! Immutable bytes named by their hash: checkpoints, merged updates, corpus shards.
+//!
+//! The local engine is `object_store`'s file system with its `fsync` switched on, which is off by
+//! default: it writes beside the final name, syncs the file, renames, and syncs the folder, so that a
+//! name never stands for half a blob and a written blob survives the loss of power. Any other store of
+//! `object_store` fits behind the same trait.
+//!
+//! Names are hashes, so whoever reads can check; a write of a blob that exists replaces it with the
+//! same bytes, which also heals a damaged one.
+
+use std::{fs, ops::Range, path::Path as FilePath};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use covey_protocol::Hash;
+use futures_util::{StreamExt, stream::BoxStream};
+use object_store::{
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem,
+    path::Path,
+};
+
+use super::StorageError;
+
+/// A blob, or a part of one, on its way out.
+pub struct Stream {
+    /// Length of the whole blob in bytes.
+    pub len: u64,
+    /// The part that `bytes` gives.
+    pub range: Range<u64>,
+    pub bytes: BoxStream<'static, Result<Bytes, StorageError>>,
+}
+
+/// Named bytes that can be read.
+#[async_trait]
+pub trait BlobSource: Send + Sync + 'static {
+    /// Length of a blob in bytes; `None` if there is none of that name.
+    async fn len(&self, name: &Hash) -> Result<Option<u64>, StorageError>;
+
+    /// A blob, or a part of it, which must lie inside.
+    async fn stream(
+        &self,
+        name: &Hash,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Stream>, StorageError>;
+
+    /// The whole blob, if it is there and matches its name.
+    async fn get(&self, name: &Hash) -> Result<Option<Bytes>, StorageError> {
+        let Some(mut stream) = self.stream(name, None).await? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::with_capacity(usize::try_from(stream.len).unwrap_or_default());
+        while let Some(part) = stream.bytes.next().await {
+            bytes.extend_from_slice(&part?);
+        }
+        Ok((Hash::of(&bytes) == *name).then(|| Bytes::from(bytes)))
+    }
+}
+
+/// Named bytes that can be added and deleted, but never changed.
+#[async_trait]
+pub trait Blobs: BlobSource {
+    /// Keeps bytes and returns their name once they are durable.
+    async fn put(&self, bytes: Bytes) -> Result<Hash, StorageError>;
+
+    /// Deletes a blob; deleting one that does not exist is not an error.
+    async fn delete(&self, name: &Hash) -> Result<(), StorageError>;
+}
+
+/// Blobs in one folder.
+pub struct LocalBlobs {
+    store: LocalFileSystem,
+}
+
+impl LocalBlobs {
+    /// Reads a folder that another program wrote, such as a corpus.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn read_only(folder: &FilePath) -> Result<impl BlobSource + use<>, StorageError> {
+        Ok(Self {
+            store: LocalFileSystem::new_with_prefix(folder)?,
+        })
+    }
+
+    /// Uses a folder that exists, and removes what a crash left half-written in it.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn open(folder: &FilePath) -> Result<Self, StorageError> {
+        remove_staged(folder);
+        Ok(Self {
+            store: LocalFileSystem::new_with_prefix(folder)?.with_fsync(true),
+        })
+    }
+}
+
+/// `object_store` stages a write under the final name followed by `#` and a number.
+fn remove_staged(folder: &FilePath) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().contains('#')
+            && let Err(error) = fs::remove_file(entry.path())
+        {
+            tracing::warn!(path = %entry.path().display(), %error, "half-written blob stays");
+        }
+    }
+}
+
+fn missing_is_none<T>(result: object_store::Result<T>) -> Result<Option<T>, StorageError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[async_trait]
+impl BlobSource for LocalBlobs {
+    async fn len(&self, name: &Hash) -> Result<Option<u64>, StorageError> {
+        let head = self.store.head(&path_of(name)).await;
+        Ok(missing_is_none(head)?.map(|meta| meta.size))
+    }
+
+    async fn stream(
+        &self,
+        name: &Hash,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Stream>, StorageError> {
+        let options = GetOptions {
+            range: range.map(GetRange::Bounded),
+            ..GetOptions::default()
+        };
+        let found = missing_is_none(self.store.get_opts(&path_of(name), options).await)?;
+        Ok(found.map(|result| Stream {
+            len: result.meta.size,
+            range: result.range.clone(),
+            bytes: result
+                .into_stream()
+                .map(|part| part.map_err(StorageError::from))
+                .boxed(),
+        }))
+    }
+}
+
+#[async_trait]
+impl Blobs for LocalBlobs {
+    async fn put(&self, bytes: Bytes) -> Result<Hash, StorageError> {
+        let name = Hash::of(&bytes);
+        let payload = PutPayload::from(bytes);
+        self.store.put(&path_of(&name), payload).await?;
+        Ok(name)
+    }
+
+    async fn delete(&self, name: &Hash) -> Result<(), StorageError> {
+        missing_is_none(self.store.delete(&path_of(name)).await).map(|_| ())
+    }
+}
+
+fn path_of(name: &Hash) -> Path {
+    Path::from(name.to_string())
+}

@@ -1,0 +1,57 @@
+//! The journal: what happened, in small durable facts.
+//!
+//! Its two transactions carry the coordinator's promises. [`Journal::accept`] makes a packet and what
+//! its receipt says durable together, so a receipt can be repeated after a crash. [`Journal::record`]
+//! makes a round's record durable and drops the packets' bytes, which by then live in the merged
+//! update; afterwards the next round is open. There is no state in between.
+//!
+//! Calls block; use [`blocking`](super::blocking) on a runtime.
+
+use covey_protocol::{
+    Round, VolunteerId,
+    http::HeldOut,
+    record::{Checkpoint, SignedRecord},
+};
+use covey_rounds::Acceptance;
+
+use super::StorageError;
+
+/// Durable facts about one run.
+pub trait Journal: Send + Sync + 'static {
+    /// Keeps a packet of the open round.
+    fn accept(&self, acceptance: &Acceptance, sealed: &[u8]) -> Result<(), StorageError>;
+
+    /// The sealed bytes of a packet of the open round.
+    fn packet(&self, round: Round, volunteer: VolunteerId)
+    -> Result<Option<Vec<u8>>, StorageError>;
+
+    /// Acceptances from a round on, in the order of rounds and volunteers.
+    fn acceptances(&self, from: Round) -> Result<Vec<Acceptance>, StorageError>;
+
+    /// How many packets of a volunteer were accepted in the whole run.
+    fn accepted_from(&self, volunteer: VolunteerId) -> Result<u64, StorageError>;
+
+    /// Keeps a round's record; the bytes of its packets are dropped.
+    fn record(&self, record: &SignedRecord) -> Result<(), StorageError>;
+
+    /// At most `limit` records from a round on.
+    fn records(&self, from: Round, limit: usize) -> Result<Vec<SignedRecord>, StorageError>;
+
+    fn last_record(&self) -> Result<Option<SignedRecord>, StorageError>;
+
+    /// Keeps the name of a checkpoint whose blob is durable.
+    fn add_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StorageError>;
+
+    fn remove_checkpoint(&self, round: Round) -> Result<(), StorageError>;
+
+    /// Oldest first.
+    fn checkpoints(&self) -> Result<Vec<Checkpoint>, StorageError>;
+
+    fn add_held_out(&self, held_out: HeldOut) -> Result<(), StorageError>;
+
+    /// Oldest first.
+    fn held_out(&self) -> Result<Vec<HeldOut>, StorageError>;
+
+    /// Writes something durably, to see whether that still works.
+    fn probe(&self) -> Result<(), StorageError>;
+}

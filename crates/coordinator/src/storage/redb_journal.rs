@@ -1,0 +1,267 @@
+//! The embedded journal: one redb file. redb commits with a sync before it returns and recovers by
+//! itself after a crash; its file lock keeps a second coordinator out.
+
+use std::{path::Path, time::SystemTime};
+
+use covey_protocol::{
+    Hash, Round, VolunteerId,
+    http::HeldOut,
+    record::{Checkpoint, SignedRecord},
+};
+use covey_rounds::Acceptance;
+use redb::{
+    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+    WriteTransaction,
+};
+
+use super::{Journal, StorageError};
+
+type Id = [u8; 32];
+
+const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// (round, volunteer) to sealed bytes; only of the open round.
+const PACKETS: TableDefinition<(u64, Id), &[u8]> = TableDefinition::new("packets");
+/// (round, volunteer) to (packet, inner steps, tokens, received at).
+const ACCEPTANCES: TableDefinition<(u64, Id), (Id, u32, u32, u64)> =
+    TableDefinition::new("acceptances");
+/// Volunteer to the number of its accepted packets.
+const VOLUNTEERS: TableDefinition<Id, u64> = TableDefinition::new("volunteers");
+/// Round to the record's JSON.
+const RECORDS: TableDefinition<u64, &[u8]> = TableDefinition::new("records");
+/// Round to (weights, length).
+const CHECKPOINTS: TableDefinition<u64, (Id, u64)> = TableDefinition::new("checkpoints");
+const HELD_OUT: TableDefinition<u64, f32> = TableDefinition::new("held_out");
+
+const VERSION_KEY: &str = "version";
+const VERSION: u64 = 1;
+const PROBE_KEY: &str = "probe";
+
+/// [`Journal`] in one file.
+pub struct RedbJournal {
+    database: Database,
+}
+
+impl RedbJournal {
+    /// Opens the file, or creates it.
+    ///
+    /// # Errors
+    /// When another process has it open, a newer version wrote it, or the disk fails.
+    pub fn open(path: &Path) -> Result<Self, StorageError> {
+        let database = Database::create(path).map_err(StorageError::journal)?;
+        let this = Self { database };
+        let found = this.write(|transaction| {
+            let mut meta = transaction.open_table(META)?;
+            let found = meta.get(VERSION_KEY)?.map(|value| value.value());
+            if found.is_none() {
+                meta.insert(VERSION_KEY, VERSION)?;
+            }
+            // So that reading never meets a table that does not exist yet.
+            transaction.open_table(PACKETS)?;
+            transaction.open_table(ACCEPTANCES)?;
+            transaction.open_table(VOLUNTEERS)?;
+            transaction.open_table(RECORDS)?;
+            transaction.open_table(CHECKPOINTS)?;
+            transaction.open_table(HELD_OUT)?;
+            Ok(found.unwrap_or(VERSION))
+        })?;
+        if found > VERSION {
+            return Err(StorageError::Newer {
+                found,
+                known: VERSION,
+            });
+        }
+        Ok(this)
+    }
+
+    fn write<T>(
+        &self,
+        change: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StorageError> {
+        let commit = || {
+            let transaction = self.database.begin_write()?;
+            let result = change(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        };
+        commit().map_err(|error: redb::Error| StorageError::journal(error))
+    }
+
+    fn read<T>(
+        &self,
+        look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StorageError> {
+        let result = || look(&self.database.begin_read()?);
+        result().map_err(|error: redb::Error| StorageError::journal(error))
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<SignedRecord, StorageError> {
+    serde_json::from_slice(bytes).map_err(|_| StorageError::Unreadable("a record"))
+}
+
+impl Journal for RedbJournal {
+    fn accept(&self, acceptance: &Acceptance, sealed: &[u8]) -> Result<(), StorageError> {
+        let key = (acceptance.round.0, acceptance.volunteer.0);
+        let value = (
+            acceptance.packet.0,
+            acceptance.inner_steps,
+            acceptance.tokens,
+            acceptance.received_at_ms,
+        );
+        self.write(|transaction| {
+            transaction.open_table(PACKETS)?.insert(key, sealed)?;
+            let known = transaction
+                .open_table(ACCEPTANCES)?
+                .insert(key, value)?
+                .is_some();
+            if !known {
+                let mut volunteers = transaction.open_table(VOLUNTEERS)?;
+                let before = volunteers.get(key.1)?.map_or(0, |value| value.value());
+                volunteers.insert(key.1, before.saturating_add(1))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn packet(
+        &self,
+        round: Round,
+        volunteer: VolunteerId,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        self.read(|transaction| {
+            let packets = transaction.open_table(PACKETS)?;
+            let sealed = packets.get((round.0, volunteer.0))?;
+            Ok(sealed.map(|value| value.value().to_vec()))
+        })
+    }
+
+    fn acceptances(&self, from: Round) -> Result<Vec<Acceptance>, StorageError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(ACCEPTANCES)?;
+            let mut all = Vec::new();
+            for entry in table.range((from.0, [0; 32])..)? {
+                let (key, value) = entry?;
+                let (round, volunteer) = key.value();
+                let (packet, inner_steps, tokens, received_at_ms) = value.value();
+                all.push(Acceptance {
+                    round: Round(round),
+                    volunteer: VolunteerId(volunteer),
+                    packet: Hash(packet),
+                    inner_steps,
+                    tokens,
+                    received_at_ms,
+                });
+            }
+            Ok(all)
+        })
+    }
+
+    fn accepted_from(&self, volunteer: VolunteerId) -> Result<u64, StorageError> {
+        self.read(|transaction| {
+            let volunteers = transaction.open_table(VOLUNTEERS)?;
+            let count = volunteers.get(volunteer.0)?;
+            Ok(count.map_or(0, |value| value.value()))
+        })
+    }
+
+    fn record(&self, record: &SignedRecord) -> Result<(), StorageError> {
+        let json = serde_json::to_vec(record)
+            .map_err(|_| StorageError::Unreadable("a record before it was written"))?;
+        let round = record.record.round.0;
+        self.write(|transaction| {
+            transaction
+                .open_table(RECORDS)?
+                .insert(round, json.as_slice())?;
+            let mut packets = transaction.open_table(PACKETS)?;
+            packets.retain_in(..=(round, [255; 32]), |_, _| false)?;
+            Ok(())
+        })
+    }
+
+    fn records(&self, from: Round, limit: usize) -> Result<Vec<SignedRecord>, StorageError> {
+        let json = self.read(|transaction| {
+            let table = transaction.open_table(RECORDS)?;
+            let mut all = Vec::new();
+            for entry in table.range(from.0..)?.take(limit) {
+                all.push(entry?.1.value().to_vec());
+            }
+            Ok(all)
+        })?;
+        json.iter().map(|bytes| decode(bytes)).collect()
+    }
+
+    fn last_record(&self) -> Result<Option<SignedRecord>, StorageError> {
+        let json = self.read(|transaction| {
+            let table = transaction.open_table(RECORDS)?;
+            Ok(table.last()?.map(|(_, value)| value.value().to_vec()))
+        })?;
+        json.map(|bytes| decode(&bytes)).transpose()
+    }
+
+    fn add_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StorageError> {
+        self.write(|transaction| {
+            transaction
+                .open_table(CHECKPOINTS)?
+                .insert(checkpoint.round.0, (checkpoint.theta.0, checkpoint.len))?;
+            Ok(())
+        })
+    }
+
+    fn remove_checkpoint(&self, round: Round) -> Result<(), StorageError> {
+        self.write(|transaction| {
+            transaction.open_table(CHECKPOINTS)?.remove(round.0)?;
+            Ok(())
+        })
+    }
+
+    fn checkpoints(&self) -> Result<Vec<Checkpoint>, StorageError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(CHECKPOINTS)?;
+            let mut all = Vec::new();
+            for entry in table.iter()? {
+                let (round, value) = entry?;
+                let (theta, len) = value.value();
+                all.push(Checkpoint {
+                    round: Round(round.value()),
+                    theta: Hash(theta),
+                    len,
+                });
+            }
+            Ok(all)
+        })
+    }
+
+    fn add_held_out(&self, held_out: HeldOut) -> Result<(), StorageError> {
+        self.write(|transaction| {
+            transaction
+                .open_table(HELD_OUT)?
+                .insert(held_out.round.0, held_out.loss)?;
+            Ok(())
+        })
+    }
+
+    fn held_out(&self) -> Result<Vec<HeldOut>, StorageError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(HELD_OUT)?;
+            let mut all = Vec::with_capacity(usize::try_from(table.len()?).unwrap_or_default());
+            for entry in table.iter()? {
+                let (round, loss) = entry?;
+                all.push(HeldOut {
+                    round: Round(round.value()),
+                    loss: loss.value(),
+                });
+            }
+            Ok(all)
+        })
+    }
+
+    fn probe(&self) -> Result<(), StorageError> {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        self.write(|transaction| {
+            transaction.open_table(META)?.insert(PROBE_KEY, now)?;
+            Ok(())
+        })
+    }
+}
