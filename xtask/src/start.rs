@@ -166,7 +166,7 @@ fn is_healthy(address: SocketAddr) -> bool {
         stream
             .write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
-        stream.take(64).read_to_string(&mut answer)?;
+        stream.take(4096).read_to_string(&mut answer)?;
         Ok(answer.split_whitespace().nth(1) == Some("200"))
     };
     ask().unwrap_or(false)

@@ -52,6 +52,9 @@ pub fn build(dirs: &Dirs, optimise: bool) -> Result<PathBuf> {
         .out_name(NAME)
         .web(true)?
         .typescript(true)
+        // The names of burn's generic functions are three times the size of their code.
+        .remove_name_section(true)
+        .remove_producers_section(true)
         .generate(&fresh)
         .context("wasm-bindgen failed")?;
     let module = fresh.join(format!("{NAME}_bg.wasm"));

@@ -1,8 +1,9 @@
 //! Formatting and clippy.
 //!
-//! The browser module is checked twice where that is possible: on this machine without wgpu, whose
-//! build would cost minutes and show nothing, and for the browser itself where the compiler that
-//! has clippy has the target.
+//! The browser module is checked twice where that is possible: natively, with all the rest, without
+//! its default feature, which is wgpu and would cost minutes to show nothing; and for the browser
+//! itself where the compiler that has clippy has the target. The other crates have no default
+//! feature that anything depends on, so one pass sees all code.
 
 use std::process::Command;
 
@@ -27,20 +28,6 @@ pub fn run(dirs: &Dirs, report: &mut Report) {
                 .args([
                     "clippy",
                     "--workspace",
-                    "--exclude",
-                    "covey",
-                    "--all-targets",
-                ])
-                .args(DENY),
-        )
-    });
-    report.part("clippy, browser module", || {
-        checked(
-            shell::cargo(&dirs.root, &dirs.native())
-                .args([
-                    "clippy",
-                    "--package",
-                    "covey",
                     "--no-default-features",
                     "--all-targets",
                 ])
