@@ -26,7 +26,8 @@ pub enum Task {
     Corpus(Corpus),
     /// Build the browser module into www/module.
     Wasm {
-        /// Shrink it with wasm-opt (npm's binaryen): a smaller download for minutes of work.
+        /// Shrink and compress it for visitors: minutes of work for a much smaller download. Needs
+        /// Node and npm.
         #[arg(long)]
         optimise: bool,
     },

@@ -76,8 +76,8 @@ pub fn delegate(dirs: &Dirs, arguments: &Corpus) -> Result<ExitCode> {
 }
 
 fn covey_corpus(dirs: &Dirs) -> Command {
-    let mut command = shell::cargo(&dirs.root, &dirs.native());
-    command.args(["run", "--bin", "covey-corpus", "--"]);
+    let mut command = shell::native(dirs, "run");
+    command.args(["--bin", "covey-corpus", "--"]);
     command
 }
 

@@ -41,6 +41,18 @@ pub fn node() -> Result<PathBuf> {
     Ok(node)
 }
 
+/// npm's wasm-opt, a program for Node, installed when it is missing.
+pub fn wasm_opt(dirs: &Dirs) -> Result<PathBuf> {
+    const PACKAGE: &str = "binaryen@132.0.0";
+    let folder = dirs.node().join("tools");
+    let program = folder.join("node_modules/binaryen/bin/wasm-opt");
+    if !program.is_file() {
+        dirs::create(&folder)?;
+        npm_install(&folder, &["install", PACKAGE])?;
+    }
+    Ok(program)
+}
+
 /// Installs the packages of `tests/e2e` and copies the tests beside them; gives the copy's folder.
 pub fn browser_tests(dirs: &Dirs) -> Result<PathBuf> {
     let source = dirs.root.join("tests/e2e");
@@ -64,10 +76,6 @@ pub fn browser_tests(dirs: &Dirs) -> Result<PathBuf> {
 }
 
 fn install(source: &Path, folder: &Path) -> Result<()> {
-    let Some(npm) = shell::find(&["npm"]) else {
-        bail!("npm is not installed: {INSTALL}");
-    };
-    eprintln!("Installing the browser tests' packages with npm");
     for name in MANIFESTS {
         let target = folder.join(name);
         match fs::copy(source.join(name), &target) {
@@ -76,15 +84,23 @@ fn install(source: &Path, folder: &Path) -> Result<()> {
         }
     }
     let locked = folder.join("package-lock.json").is_file();
+    npm_install(folder, &[if locked { "ci" } else { "install" }])
+}
+
+fn npm_install(folder: &Path, arguments: &[&str]) -> Result<()> {
+    let Some(npm) = shell::find(&["npm"]) else {
+        bail!("npm is not installed: {INSTALL}");
+    };
+    eprintln!("Installing packages with npm into {}", folder.display());
     shell::run(
         Command::new(npm)
-            .arg(if locked { "ci" } else { "install" })
+            .args(arguments)
             .arg("--prefix")
             .arg(folder)
             .args(["--no-audit", "--no-fund"])
             .current_dir(folder),
     )
-    .context("npm could not install the browser tests' packages")
+    .context("npm could not install what is needed")
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {

@@ -11,6 +11,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use crate::dirs::Dirs;
+
 /// Numbers the steps of a task and times them.
 pub struct Steps {
     done: usize,
@@ -60,10 +62,22 @@ impl fmt::Display for Took {
     }
 }
 
-/// The cargo that runs this, in the repository, building into `target`.
+/// Everything that is built for this machine, chosen the same way every time.
 ///
-/// Native commands name no package: cargo then settles features for all default members together,
-/// so the same dependencies are built once for all of them.
+/// Cargo settles features for the packages of one command together. Naming a single package would
+/// settle them differently and compile the tensor library, ten minutes, once more. Without default
+/// features the browser module comes along without its GPU backend; this program is left out, since
+/// it has a profile of its own.
+const NATIVE: [&str; 4] = ["--workspace", "--exclude", "xtask", "--no-default-features"];
+
+/// A native cargo command on [everything](NATIVE).
+pub fn native(dirs: &Dirs, subcommand: &str) -> Command {
+    let mut command = cargo(&dirs.root, &dirs.native());
+    command.arg(subcommand).args(NATIVE);
+    command
+}
+
+/// The cargo that runs this, in the repository, building into `target`.
 pub fn cargo(root: &Path, target: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root).env("CARGO_TARGET_DIR", target);

@@ -97,8 +97,7 @@ pub fn start(dirs: &Dirs, arguments: &cli::Start) -> Result<ExitCode> {
 
 /// Builds the coordinator; gives its program.
 pub fn coordinator(dirs: &Dirs) -> Result<PathBuf> {
-    let mut command = shell::cargo(&dirs.root, &dirs.native());
-    shell::run(command.args(["build", "--bin", "covey-coordinator"]))
+    shell::run(shell::native(dirs, "build").args(["--bin", "covey-coordinator"]))
         .context("the coordinator could not be built")?;
     let name = format!("covey-coordinator{}", std::env::consts::EXE_SUFFIX);
     Ok(dirs.native().join("debug").join(name))

@@ -79,7 +79,7 @@ impl Toolchain {
 
     /// `cargo build` for the browser, in the repository.
     pub fn build(&self, dirs: &Dirs) -> Command {
-        let mut command = shell::cargo(&dirs.root, &dirs.wasm());
+        let mut command = cargo(dirs);
         command.args(["build", "--target", TARGET]);
         if let Self::OwnStd { rustc, linker } = self {
             command
@@ -90,6 +90,17 @@ impl Toolchain {
         }
         command
     }
+}
+
+/// Cargo in the repository, building into the folder for the browser. Flags from the environment
+/// are left out: they would replace those of the repository's own configuration, without which
+/// random numbers have no source in a browser.
+pub fn cargo(dirs: &Dirs) -> Command {
+    let mut command = shell::cargo(&dirs.root, &dirs.wasm());
+    command
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command
 }
 
 /// Whether the compiler in use has the target's std.

@@ -20,6 +20,7 @@ use wasmparser::{Parser, Payload};
 
 use crate::{
     dirs::{self, Dirs},
+    node,
     shell::{self, Took},
     toolchain::{TARGET, Toolchain},
 };
@@ -37,7 +38,9 @@ pub fn build(dirs: &Dirs, optimise: bool) -> Result<PathBuf> {
     let compiled = compile(dirs, "covey")?;
     let folder = dirs.module();
     let stamp = stamp(&compiled, optimise)?;
-    if fs::read_to_string(folder.join(STAMP)).is_ok_and(|found| found == stamp) {
+    let found = fs::read_to_string(folder.join(STAMP)).unwrap_or_default();
+    // Whoever does not ask for the small form is served well by it, too.
+    if found == stamp || found == self::stamp(&compiled, true)? {
         eprintln!("The browser module is up to date");
         return Ok(folder);
     }
@@ -59,7 +62,7 @@ pub fn build(dirs: &Dirs, optimise: bool) -> Result<PathBuf> {
         .context("wasm-bindgen failed")?;
     let module = fresh.join(format!("{NAME}_bg.wasm"));
     if optimise {
-        shrink(dirs, &module)?;
+        shrink(dirs, &fresh)?;
     }
     check_imports(&module)?;
     fs::write(fresh.join(STAMP), stamp)?;
@@ -67,8 +70,13 @@ pub fn build(dirs: &Dirs, optimise: bool) -> Result<PathBuf> {
         fs::remove_dir_all(&folder)?;
     }
     fs::rename(&fresh, &folder)?;
-    let size = fs::metadata(folder.join(format!("{NAME}_bg.wasm")))?.len();
-    eprintln!("The browser module is {:.1} MB", size as f64 / 1e6);
+    for ending in ["", ".br"] {
+        let path = folder.join(format!("{NAME}_bg.wasm{ending}"));
+        if let Ok(metadata) = fs::metadata(&path) {
+            let size = metadata.len() as f64 / 1e6;
+            eprintln!("{}: {size:.1} MB", path.display());
+        }
+    }
     Ok(folder)
 }
 
@@ -112,32 +120,34 @@ fn wasm_bindgen_cli_support_version() -> &'static str {
     "0.2.130"
 }
 
-/// Shrinks a module in place with npm's binaryen.
-fn shrink(dirs: &Dirs, module: &Path) -> Result<()> {
-    let program = dirs.node().join("node_modules/binaryen/bin/wasm-opt");
-    if !program.is_file() {
-        bail!(
-            "wasm-opt is not installed. Run: npm install --prefix {} binaryen",
-            dirs.node().display()
-        );
-    }
+/// Shrinks the module in place with npm's binaryen, and puts Brotli-compressed forms beside the
+/// files, which the coordinator sends to browsers that take them.
+fn shrink(dirs: &Dirs, folder: &Path) -> Result<()> {
+    let program = node::wasm_opt(dirs)?;
+    let node = node::node()?;
+    let module = folder.join(format!("{NAME}_bg.wasm"));
+    let small = folder.join("small");
     eprintln!("Shrinking it with wasm-opt, which takes minutes");
-    let small = module.with_extension("small");
     shell::run(
-        Command::new("node")
-            .arg(&program)
-            .args([
-                "-O2",
-                "--all-features",
-                "--strip-debug",
-                "--strip-producers",
-            ])
-            .arg(module)
+        Command::new(&node)
+            .arg(program)
+            .args(["-O2", "--strip-debug", "--strip-producers"])
+            .arg(&module)
             .arg("--output")
             .arg(&small),
     )?;
-    fs::rename(&small, module)?;
-    Ok(())
+    fs::rename(&small, &module)?;
+    eprintln!("Compressing it");
+    const COMPRESS: &str = "const { readFileSync, writeFileSync } = require('node:fs');
+        const { brotliCompressSync } = require('node:zlib');
+        for (const file of process.argv.slice(1))
+          writeFileSync(file + '.br', brotliCompressSync(readFileSync(file)));";
+    shell::run(
+        Command::new(&node)
+            .args(["--eval", COMPRESS])
+            .arg(&module)
+            .arg(folder.join(format!("{NAME}.js"))),
+    )
 }
 
 /// Fails when the module imports anything that its glue does not give it.

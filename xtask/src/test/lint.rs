@@ -38,7 +38,7 @@ pub fn run(dirs: &Dirs, report: &mut Report) {
     if toolchain::is_installed() {
         report.part(FOR_THE_BROWSER, || {
             checked(
-                shell::cargo(&dirs.root, &dirs.wasm())
+                toolchain::cargo(dirs)
                     .args(["clippy", "--package", "covey", "--lib", "--target", TARGET])
                     .args(DENY),
             )

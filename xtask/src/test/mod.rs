@@ -53,11 +53,16 @@ pub fn test(dirs: &Dirs, arguments: &Test) -> Result<ExitCode> {
 /// Every crate's own tests.
 fn unit(dirs: &Dirs, long: bool, report: &mut Report) {
     report.part("unit tests", || {
-        let mut command = shell::cargo(&dirs.root, &dirs.native());
-        command.args(["test", "--no-fail-fast"]);
+        let mut command = shell::native(dirs, "test");
+        command.arg("--no-fail-fast");
         if long {
             command.args(["--", "--include-ignored"]);
         }
+        cargo_test(&mut command)
+    });
+    report.part("unit tests of xtask", || {
+        let mut command = shell::cargo(&dirs.root, &dirs.native());
+        command.args(["test", "--package", "xtask", "--profile", "xtask"]);
         cargo_test(&mut command)
     });
 }

@@ -38,8 +38,8 @@ pub fn digests(dirs: &Dirs) -> Vec<String> {
 }
 
 fn command(dirs: &Dirs) -> Command {
-    let mut command = shell::cargo(&dirs.root, &dirs.native());
-    command.args(["test", "--test", "vectors", "--", "--nocapture"]);
+    let mut command = shell::native(dirs, "test");
+    command.args(["--test", "vectors", "--", "--nocapture"]);
     command
 }
 
