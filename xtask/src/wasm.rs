@@ -45,8 +45,8 @@ pub fn build(dirs: &Dirs, optimise: bool) -> Result<PathBuf> {
         return Ok(folder);
     }
     eprintln!("Making the JavaScript glue");
-    // Made beside the folder and moved, so that a page never meets half of it.
-    let fresh = dirs.www().join(".module.partial");
+    // Made elsewhere in the repository and moved, so that a page never meets half of it.
+    let fresh = dirs.root.join("target").join("module.partial");
     if fresh.exists() {
         fs::remove_dir_all(&fresh)?;
     }
