@@ -81,7 +81,7 @@ Exit codes: 0 after a graceful stop, 1 when something failed, 2 when a setting h
 
 /// Runs a training run for volunteers in browser tabs.
 #[derive(Debug, Default, Parser, Serialize)]
-#[command(name = "covey-coordinator", version, about, after_long_help = AFTER_HELP, after_help = "See --help for the configuration file, the environment and exit codes.")]
+#[command(name = "covey-coordinator", version, about, args_override_self = true, after_long_help = AFTER_HELP, after_help = "See --help for the configuration file, the environment and exit codes.")]
 pub struct Flags {
     /// Configuration file (TOML) [env: COVEY_CONFIG]
     #[arg(long, value_name = "FILE")]

@@ -1,6 +1,6 @@
 //! `covey-coordinator`: reads the settings, rebuilds the run, opens the doors, and closes them in order.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
@@ -54,6 +54,7 @@ fn log_to_stderr(config: &Config) -> anyhow::Result<()> {
     })?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => logs.init(),

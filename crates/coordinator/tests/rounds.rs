@@ -222,7 +222,7 @@ async fn packets_that_do_not_belong_are_refused_and_change_nothing() {
         );
         assert!(!body.message.is_empty());
     }
-    for (code, count) in [("malformed", 7.0), ("too_large", 2.0), ("wrong_base", 1.0)] {
+    for (code, count) in [("malformed", 8.0), ("too_large", 2.0), ("wrong_base", 1.0)] {
         let name = format!("covey_packets_rejected_total{{code=\"{code}\"}}");
         assert_eq!(coordinator.metric(&name).await, count, "{code}");
     }

@@ -273,7 +273,10 @@ async fn a_start_that_cannot_be_says_what_to_change() {
             .env("COVEY_LIMITS__CONNECTIONS", "many"),
     );
     assert_eq!(code, Some(2));
-    assert!(message.contains("connections"), "{message}");
+    assert!(
+        message.to_lowercase().contains("limits.connections"),
+        "{message}"
+    );
 
     let (code, message) = refusal(
         coordinator

@@ -5,6 +5,7 @@
 //! whose outcomes come back as events. The actor itself never blocks and never awaits anything but its
 //! next message, so one slow disk or socket cannot stop it.
 
+mod commands;
 mod effects;
 mod jobs;
 pub mod sessions;
@@ -23,9 +24,9 @@ use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use covey_protocol::{
     Identity, Round, VolunteerId,
-    http::{ErrorBody, ErrorCode, HeldOut, RunInfo},
+    http::{ErrorBody, HeldOut, RunInfo},
     record::{Checkpoint, Receipt, SignedRecord},
-    socket::{Backend, ClientFrame, Presence, ServerFrame},
+    socket::{Backend, ClientFrame, Presence},
 };
 use covey_rounds::{Effect, Event, Phase, RoundsMachine, Submission, Ticket};
 use tokio::{
@@ -35,7 +36,7 @@ use tokio::{
 
 use self::{
     jobs::{Jobs, Outcome},
-    sessions::{Outbox, SessionId, Sessions, text},
+    sessions::{Outbox, SessionId, Sessions},
 };
 use crate::{
     clock::Clock,
@@ -300,112 +301,6 @@ impl Coordinator {
         }
     }
 
-    fn command(&mut self, command: Command) {
-        match command {
-            Command::Connect {
-                volunteer,
-                session,
-                backend,
-                accepted,
-                outbox,
-            } => self.connect(volunteer, session, backend, accepted, outbox),
-            Command::Disconnect { volunteer, session } => {
-                if self.sessions.remove(&volunteer, session) {
-                    self.step(Event::Disconnected { volunteer });
-                }
-            }
-            Command::Frame {
-                volunteer,
-                session,
-                frame,
-            } => {
-                if self.sessions.is_current(&volunteer, session) {
-                    self.frame(volunteer, frame);
-                }
-            }
-            Command::Submit {
-                submission,
-                sealed,
-                answer,
-            } => self.submit(submission, Upload { sealed, answer }),
-            Command::Inspect(answer) => {
-                // The operator may have closed the page.
-                let _ = answer.send(self.inspect());
-            }
-            Command::Stop(stopped) => self.stop(stopped),
-        }
-    }
-
-    fn connect(
-        &mut self,
-        volunteer: VolunteerId,
-        session: SessionId,
-        backend: Backend,
-        accepted: u64,
-        outbox: Outbox,
-    ) {
-        if self.stopped.is_some() {
-            let _ = outbox.try_send(text(&stopping::farewell(0, 1, 0)));
-            return;
-        }
-        self.sessions.insert(volunteer, session, outbox);
-        let info = &self.published.info;
-        let welcome = self.welcome.get_or_insert_with(|| {
-            text(&ServerFrame::Welcome {
-                run: Box::new((**info.load()).clone()),
-            })
-        });
-        self.sessions.send(&volunteer, welcome.clone());
-        self.step(Event::Connected {
-            volunteer,
-            backend,
-            accepted,
-        });
-    }
-
-    fn frame(&mut self, volunteer: VolunteerId, frame: ClientFrame) {
-        let event = match frame {
-            // The gateway answers a second hello itself.
-            ClientFrame::Hello { .. } => return,
-            ClientFrame::Join { round } => Event::Join { volunteer, round },
-            ClientFrame::Leave => Event::Leave { volunteer },
-            ClientFrame::Progress {
-                round,
-                tokens_per_second,
-                ..
-            } => Event::Progress {
-                volunteer,
-                round,
-                tokens_per_second,
-            },
-            ClientFrame::Applied { round, theta } => Event::Applied {
-                volunteer,
-                round,
-                theta,
-            },
-        };
-        self.step(event);
-    }
-
-    fn submit(&mut self, submission: Submission, upload: Upload) {
-        if self.stopped.is_some() {
-            let body = ErrorBody {
-                code: ErrorCode::Unavailable,
-                message: "The coordinator is stopping; send the packet again when it is back."
-                    .into(),
-            };
-            let _ = upload.answer.send(Err(body));
-            return;
-        }
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket = self.next_ticket.wrapping_add(1);
-        self.uploads.insert(ticket, upload);
-        self.step(Event::Submitted(Submission {
-            ticket,
-            ..submission
-        }));
-    }
-
     fn step(&mut self, event: Event) {
         let effects = self.machine.step(event, self.clock.now_ms());
         self.carry_out(effects);
@@ -445,45 +340,5 @@ impl Coordinator {
             &self.held_out,
             self.unigram_entropy,
         )));
-    }
-
-    fn inspect(&mut self) -> Inspection {
-        self.forget_old_rounds();
-        let (phase, remaining_ms) = match self.machine.phase() {
-            Phase::Idle => ("waiting for volunteers", None),
-            Phase::Collecting { deadline_ms } => (
-                "collecting",
-                Some(deadline_ms.saturating_sub(self.clock.now_ms())),
-            ),
-            Phase::Draining => ("storing the last packets", None),
-            Phase::Merging(attempt) if attempt.failures > 0 => ("merge failed, trying again", None),
-            Phase::Merging(_) => ("merging", None),
-            Phase::Recording { attempt, .. } if attempt.failures > 0 => {
-                ("record failed, trying again", None)
-            }
-            Phase::Recording { .. } => ("recording", None),
-        };
-        Inspection {
-            round: self.machine.round(),
-            phase,
-            remaining_ms,
-            volunteers: self.sessions.len(),
-            joined: self.machine.joined(),
-            contributions: self.machine.contributions(),
-            rounds_last_hour: self.recorded_at.len(),
-            presence: self.machine.presence(),
-            uptime: self.clock.uptime(),
-        }
-    }
-
-    fn forget_old_rounds(&mut self) {
-        let hour = Duration::from_secs(3600);
-        while self
-            .recorded_at
-            .front()
-            .is_some_and(|at| at.elapsed() > hour)
-        {
-            self.recorded_at.pop_front();
-        }
     }
 }

@@ -104,29 +104,29 @@ impl Gateway {
     /// What volunteers reach: the API, the page's files, and the operator's pages unless they have an
     /// address of their own.
     pub fn public(&self) -> Router {
+        let limited = || middleware::from_fn_with_state(self.clone(), limits::requests);
         let api = Router::new()
             .route(http::RUN, get(api::run))
             .route(http::RECORDS, get(api::records))
             .route(&format!("{}/{{name}}", http::BLOBS), get(blobs::blob))
             .route(http::MODEL, get(api::model))
             .route(http::PACKETS, post(packets::submit))
+            .layer(limited())
+            // Outermost, so that pages elsewhere can read refusals, too.
             .layer(cors())
+            .with_state(self.clone());
+        let mut rest = Router::new()
             // Sockets know no CORS: the upgrade checks the page's origin itself.
             .route(http::SOCKET, any(socket::upgrade))
             .with_state(self.clone());
-        let mut router = api;
         if self.config.admin_listen.is_none() {
-            router = router.merge(self.operator());
+            rest = rest.merge(self.operator());
         }
-        if let Some(www) = &self.config.www {
-            router = router.fallback_service(pages::files(www));
-        } else {
-            router = router.fallback(error::not_found);
-        }
-        router.layer(middleware::from_fn_with_state(
-            self.clone(),
-            limits::requests,
-        ))
+        rest = match &self.config.www {
+            Some(www) => rest.fallback_service(pages::files(www)),
+            None => rest.fallback(error::not_found),
+        };
+        api.merge(rest.layer(limited()))
     }
 
     /// What the operator reaches.

@@ -1,7 +1,15 @@
 //! The embedded journal: one redb file. redb commits with a sync before it returns and recovers by
 //! itself after a crash; its file lock keeps a second coordinator out.
+//!
+//! After a failed read or write redb refuses everything until it is opened again. So the database is
+//! closed at the first such failure and opened anew at the next call: a disk that was full for a while
+//! must not need a restart.
 
-use std::{path::Path, time::SystemTime};
+use std::{
+    path::Path,
+    sync::{PoisonError, RwLock},
+    time::SystemTime,
+};
 
 use covey_protocol::{
     Hash, Round, VolunteerId,
@@ -36,9 +44,14 @@ const VERSION_KEY: &str = "version";
 const VERSION: u64 = 1;
 const PROBE_KEY: &str = "probe";
 
+/// Opens the database again after a failure.
+type Opener = Box<dyn Fn() -> Result<Database, redb::Error> + Send + Sync>;
+
 /// [`Journal`] in one file.
 pub struct RedbJournal {
-    database: Database,
+    opener: Opener,
+    /// Absent after a failure.
+    database: RwLock<Option<Database>>,
 }
 
 impl RedbJournal {
@@ -47,8 +60,19 @@ impl RedbJournal {
     /// # Errors
     /// When another process has it open, a newer version wrote it, or the disk fails.
     pub fn open(path: &Path) -> Result<Self, StorageError> {
-        let database = Database::create(path).map_err(StorageError::journal)?;
-        let this = Self { database };
+        let path = path.to_owned();
+        Self::with_opener(Box::new(move || Ok(Database::create(&path)?)))
+    }
+
+    /// As [`open`](Self::open), for a database that lies elsewhere.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn with_opener(opener: Opener) -> Result<Self, StorageError> {
+        let this = Self {
+            opener,
+            database: RwLock::new(None),
+        };
         let found = this.write(|transaction| {
             let mut meta = transaction.open_table(META)?;
             let found = meta.get(VERSION_KEY)?.map(|value| value.value());
@@ -77,21 +101,51 @@ impl RedbJournal {
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StorageError> {
-        let commit = || {
-            let transaction = self.database.begin_write()?;
+        self.with_database(|database| {
+            let transaction = database.begin_write()?;
             let result = change(&transaction)?;
             transaction.commit()?;
             Ok(result)
-        };
-        commit().map_err(|error: redb::Error| StorageError::journal(error))
+        })
     }
 
     fn read<T>(
         &self,
         look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StorageError> {
-        let result = || look(&self.database.begin_read()?);
-        result().map_err(|error: redb::Error| StorageError::journal(error))
+        self.with_database(|database| look(&database.begin_read()?))
+    }
+
+    fn with_database<T>(
+        &self,
+        call: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, StorageError> {
+        // A lock is poisoned by a panic inside redb, whose own checks then decide.
+        let mut database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if database.is_none() {
+            drop(database);
+            let mut absent = self
+                .database
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            if absent.is_none() {
+                *absent = Some((self.opener)().map_err(StorageError::journal)?);
+            }
+            drop(absent);
+            database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        }
+        let Some(open) = &*database else {
+            return Err(StorageError::Task("the journal is being opened".into()));
+        };
+        let result = call(open);
+        drop(database);
+        if let Err(redb::Error::Io(_) | redb::Error::PreviousIo) = &result {
+            *self
+                .database
+                .write()
+                .unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        result.map_err(StorageError::journal)
     }
 }
 
@@ -174,6 +228,15 @@ impl Journal for RedbJournal {
                 .insert(round, json.as_slice())?;
             let mut packets = transaction.open_table(PACKETS)?;
             packets.retain_in(..=(round, [255; 32]), |_, _| false)?;
+            // A write that failed may have reached the disk all the same. What was never acknowledged
+            // must not look acknowledged later.
+            let mut acceptances = transaction.open_table(ACCEPTANCES)?;
+            acceptances.retain_in((round, [0; 32])..=(round, [255; 32]), |(_, id), value| {
+                let contributions = &record.record.contributions;
+                contributions.iter().any(|contribution| {
+                    contribution.volunteer.0 == id && contribution.packet.0 == value.0
+                })
+            })?;
             Ok(())
         })
     }

@@ -1,0 +1,268 @@
+//! What every storage engine must do. The functions take the traits, so that another engine only needs
+//! to be handed to them.
+
+use std::{
+    fs, io,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use covey_coordinator::storage::{
+    BlobSource, Blobs, Journal, LocalBlobs, RedbJournal, StorageError,
+};
+use covey_protocol::{
+    Hash, Identity, Round, VolunteerId,
+    http::HeldOut,
+    record::{Checkpoint, RoundRecord, SignedRecord},
+};
+use covey_rounds::Acceptance;
+use futures_util::StreamExt;
+use redb::{Database, StorageBackend};
+
+fn acceptance(round: u64, volunteer: u8) -> Acceptance {
+    Acceptance {
+        round: Round(round),
+        volunteer: VolunteerId([volunteer; 32]),
+        packet: Hash::of(&[round as u8, volunteer]),
+        inner_steps: 4,
+        tokens: 128,
+        received_at_ms: 1_000 + u64::from(volunteer),
+    }
+}
+
+fn record(round: u64, accepted: &[Acceptance]) -> SignedRecord {
+    let hash = Hash::of(b"x");
+    RoundRecord {
+        run: hash,
+        round: Round(round),
+        previous: None,
+        seed: hash,
+        base: hash,
+        theta_after: hash,
+        update: Some(hash),
+        update_len: 1,
+        contributions: accepted.iter().map(Acceptance::contribution).collect(),
+    }
+    .sign(&Identity::from_secret([1; 32]))
+}
+
+/// Two rounds, then whatever reopening does.
+fn journal_keeps_its_promises(open: impl Fn() -> Box<dyn Journal>) {
+    let journal = open();
+    assert_eq!(journal.last_record().expect("read"), None);
+    let (a, b, c) = (acceptance(0, 2), acceptance(0, 1), acceptance(1, 2));
+    journal.accept(&a, b"packet a").expect("kept");
+    journal.accept(&a, b"packet a").expect("kept again");
+    journal.accept(&b, b"packet b").expect("kept");
+    drop(journal);
+
+    let journal = open();
+    assert_eq!(journal.acceptances(Round(0)).expect("read"), [b, a]);
+    let packet = |round, id| {
+        journal
+            .packet(Round(round), VolunteerId([id; 32]))
+            .expect("read")
+    };
+    assert_eq!(packet(0, 2).as_deref(), Some(&b"packet a"[..]));
+    assert_eq!(packet(0, 3), None);
+    let first = record(0, &[b, a]);
+    journal.record(&first).expect("kept");
+    assert_eq!(packet(0, 2), None, "its bytes are in the update now");
+    assert_eq!(journal.acceptances(Round(0)).expect("read"), [b, a]);
+    journal.accept(&c, b"packet c").expect("kept");
+    // Never acknowledged: a failed write that reached the disk after all.
+    journal.accept(&acceptance(1, 9), b"ghost").expect("kept");
+    let second = record(1, &[c]);
+    journal.record(&second).expect("kept");
+    drop(journal);
+
+    let journal = open();
+    let records = |from, limit| journal.records(Round(from), limit).expect("read");
+    assert_eq!(records(0, 10), [first.clone(), second.clone()]);
+    assert_eq!(records(0, 1), [first]);
+    assert_eq!(records(1, 10), std::slice::from_ref(&second));
+    assert_eq!(records(2, 10), []);
+    assert_eq!(journal.last_record().expect("read"), Some(second));
+    assert_eq!(
+        journal.acceptances(Round(1)).expect("read"),
+        [c],
+        "no ghost"
+    );
+    let count = |id| journal.accepted_from(VolunteerId([id; 32])).expect("read");
+    assert_eq!((count(1), count(2), count(7)), (1, 2, 0));
+
+    let checkpoint = |round| Checkpoint {
+        round: Round(round),
+        theta: Hash::of(&[round as u8]),
+        len: 4,
+    };
+    for round in [5, 0, 10] {
+        journal.add_checkpoint(&checkpoint(round)).expect("kept");
+    }
+    journal.remove_checkpoint(Round(0)).expect("removed");
+    journal
+        .remove_checkpoint(Round(99))
+        .expect("nothing to remove");
+    assert_eq!(
+        journal.checkpoints().expect("read"),
+        [checkpoint(5), checkpoint(10)]
+    );
+    let point = |round, loss| HeldOut {
+        round: Round(round),
+        loss,
+    };
+    for held_out in [point(2, 3.0), point(1, 4.0), point(2, 2.5)] {
+        journal.add_held_out(held_out).expect("kept");
+    }
+    assert_eq!(
+        journal.held_out().expect("read"),
+        [point(1, 4.0), point(2, 2.5)]
+    );
+    journal.probe().expect("it works");
+}
+
+#[test]
+fn the_embedded_journal_keeps_its_promises() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.redb");
+    journal_keeps_its_promises(|| Box::new(RedbJournal::open(&path).expect("opened")));
+}
+
+#[test]
+fn a_journal_in_use_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.redb");
+    let _first = RedbJournal::open(&path).expect("opened");
+    assert!(matches!(RedbJournal::open(&path), Err(StorageError::InUse)));
+}
+
+/// A disk in memory that can be made to fail.
+#[derive(Clone, Debug, Default)]
+struct Disk {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    fails: Arc<AtomicBool>,
+}
+
+impl Disk {
+    fn with<T>(&self, act: impl FnOnce(&mut Vec<u8>) -> T) -> io::Result<T> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "disk full"));
+        }
+        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(act(&mut bytes))
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        self.with(|bytes| bytes.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let start = offset as usize;
+        self.with(|bytes| out.copy_from_slice(&bytes[start..start + out.len()]))
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.with(|bytes| bytes.resize(len as usize, 0))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.with(|_| ())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let start = offset as usize;
+        self.with(|bytes| bytes[start..start + data.len()].copy_from_slice(data))
+    }
+}
+
+#[test]
+fn a_disk_that_was_full_for_a_while_needs_no_restart() {
+    let disk = Disk::default();
+    let opened = disk.clone();
+    let journal = RedbJournal::with_opener(Box::new(move || {
+        Ok(Database::builder().create_with_backend(opened.clone())?)
+    }))
+    .expect("opened");
+    let (a, b) = (acceptance(0, 1), acceptance(0, 2));
+    journal.accept(&a, b"before").expect("kept");
+    disk.fails.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        assert!(journal.accept(&b, b"meanwhile").is_err());
+        assert!(journal.probe().is_err());
+    }
+    disk.fails.store(false, Ordering::SeqCst);
+    journal.probe().expect("it works again");
+    assert_eq!(journal.acceptances(Round(0)).expect("read"), [a]);
+    journal.accept(&b, b"after").expect("kept");
+    assert_eq!(journal.acceptances(Round(0)).expect("read"), [a, b]);
+}
+
+async fn blobs_keep_their_promises(open: impl Fn() -> Box<dyn Blobs>) {
+    let blobs = open();
+    let bytes = Bytes::from_static(b"0123456789");
+    let name = blobs.put(bytes.clone()).await.expect("kept");
+    assert_eq!(name, Hash::of(&bytes));
+    assert_eq!(blobs.put(bytes.clone()).await.expect("kept again"), name);
+    drop(blobs);
+
+    let blobs = open();
+    assert_eq!(blobs.len(&name).await.expect("read"), Some(10));
+    assert_eq!(blobs.get(&name).await.expect("read"), Some(bytes));
+    let part = blobs
+        .stream(&name, Some(2..5))
+        .await
+        .expect("read")
+        .expect("there");
+    assert_eq!((part.len, part.range.clone()), (10, 2..5));
+    let parts: Vec<Bytes> = part.bytes.map(|part| part.expect("bytes")).collect().await;
+    assert_eq!(parts.concat(), b"234");
+    let other = Hash::of(b"other");
+    assert_eq!(blobs.len(&other).await.expect("read"), None);
+    assert_eq!(blobs.get(&other).await.expect("read"), None);
+    assert!(blobs.stream(&other, None).await.expect("read").is_none());
+    blobs.delete(&name).await.expect("deleted");
+    blobs.delete(&name).await.expect("nothing to delete");
+    assert_eq!(blobs.len(&name).await.expect("read"), None);
+}
+
+fn local(folder: &Path) -> LocalBlobs {
+    LocalBlobs::open(folder).expect("opened")
+}
+
+#[tokio::test]
+async fn local_blobs_keep_their_promises() {
+    let folder = tempfile::tempdir().expect("a folder");
+    blobs_keep_their_promises(|| Box::new(local(folder.path()))).await;
+}
+
+#[tokio::test]
+async fn a_damaged_blob_counts_as_missing_and_is_healed_by_writing_it_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let blobs = local(folder.path());
+    let bytes = Bytes::from_static(b"content");
+    let name = blobs.put(bytes.clone()).await.expect("kept");
+    fs::write(folder.path().join(name.to_string()), b"c0ntent").expect("damaged");
+    assert_eq!(blobs.get(&name).await.expect("read"), None);
+    blobs.put(bytes.clone()).await.expect("kept");
+    assert_eq!(blobs.get(&name).await.expect("read"), Some(bytes));
+}
+
+#[tokio::test]
+async fn what_a_crash_left_half_written_is_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = local(folder.path())
+        .put(Bytes::from_static(b"whole"))
+        .await
+        .expect("kept");
+    let staged = folder.path().join(format!("{}#1", Hash::of(b"half")));
+    fs::write(&staged, b"ha").expect("written");
+    let blobs = local(folder.path());
+    assert!(!staged.exists());
+    assert!(blobs.get(&name).await.expect("read").is_some());
+}
