@@ -15,6 +15,7 @@ use axum::{
 use bytes::Bytes;
 use covey_protocol::{http::ErrorCode, record::Receipt};
 use covey_rounds::{Submission, Ticket};
+use futures_util::StreamExt;
 use tokio::{
     sync::oneshot,
     time::{Duration, timeout},
@@ -25,6 +26,9 @@ use crate::actor::Command;
 
 /// An upload must be complete within this time: 3.4 MB at half a megabit a second.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of a refused upload that are read and dropped.
+const DISCARDED: usize = 1024 * 1024;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// `POST /v1/packets`
 pub async fn submit(
@@ -66,6 +70,7 @@ async fn receive(gateway: &Gateway, body: Body) -> Result<Receipt, Failure> {
         Refusal::new(ErrorCode::TooLarge, message)
     };
     if body.size_hint().lower() > limit as u64 {
+        discard(body).await;
         return Err(too_large().into());
     }
     let Ok(_place) = gateway.uploads.try_acquire() else {
@@ -102,6 +107,23 @@ async fn receive(gateway: &Gateway, body: Body) -> Result<Receipt, Failure> {
         .await
         .map_err(gone)?
         .map_err(|body| Failure::Actor(Refusal(body)))
+}
+
+/// Reads a little of a body that is refused by its length: closing a connection with unread bytes would
+/// reset it, and the sender would see a broken network instead of the answer.
+async fn discard(body: Body) {
+    let mut parts = body.into_data_stream();
+    let read = async {
+        let mut rest = DISCARDED;
+        while let Some(Ok(part)) = parts.next().await {
+            match rest.checked_sub(part.len()) {
+                Some(left) => rest = left,
+                None => return,
+            }
+        }
+    };
+    // Whoever is slower than that has to live with the reset.
+    let _ = timeout(DISCARD_TIMEOUT, read).await;
 }
 
 /// Whether reading failed by length or by the connection.
