@@ -33,6 +33,7 @@ pub fn bench(dirs: &Dirs, arguments: &Bench) -> Result<ExitCode> {
             if let Some(json) = &json {
                 command.arg("--json").arg(json);
             }
+            command.arg("--write").arg(dirs.root.join("BENCHMARKS.md"));
             shell::run(command.args(&arguments.rest))?;
         }
         Benchmark::Step => {

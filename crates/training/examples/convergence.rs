@@ -4,7 +4,8 @@
 //! worker with AdamW; DiLoCo with dense averaging (Nesterov 0.9, outer rate 0.7); SparseLoCo as
 //! specified; SparseLoCo with one volunteer lost each round. Bytes are what one volunteer uploads.
 //!
-//! `--corpus DIR [--tokens N] [--json FILE]`
+//! `--corpus DIR [--tokens N] [--json FILE] [--write FILE]`; the last replaces the section between the
+//! convergence markers of a Markdown file.
 
 mod common;
 
@@ -228,6 +229,57 @@ fn run(way: Way, corpus: &Corpus, budget: u64) -> Result<Vec<Point>, Failure> {
     Ok(curve)
 }
 
+/// Loss against tokens and, in brackets, against what one volunteer has uploaded by then.
+fn table(curves: &[(Way, Vec<Point>)], entropy: f64) -> String {
+    let names: Vec<&str> = curves.iter().map(|(way, _)| way.name()).collect();
+    let mut lines = vec![
+        format!(
+            "Held-out loss in nats per token, and MB uploaded by one volunteer; unigram entropy {entropy:.3}."
+        ),
+        String::new(),
+        format!("| tokens | {} |", names.join(" | ")),
+        format!("|---|{}", "---|".repeat(names.len())),
+    ];
+    let longest = curves.iter().map(|(_, curve)| curve.len()).max();
+    let longest = longest.unwrap_or(0);
+    let every = (longest / 10).max(1);
+    for i in (0..longest).filter(|i| i % every == 0 || i + 1 == longest) {
+        let points = curves.iter().map(|(_, curve)| curve.get(i));
+        let cells: Vec<String> = points
+            .clone()
+            .map(|point| match point {
+                Some(Point { loss, bytes: 0, .. }) => format!("{loss:.3}"),
+                Some(Point { loss, bytes, .. }) => {
+                    format!("{loss:.3} ({:.2} MB)", *bytes as f64 / 1e6)
+                }
+                None => String::new(),
+            })
+            .collect();
+        let tokens = points.flatten().map(|point| point.tokens).next();
+        lines.push(format!(
+            "| {} | {} |",
+            tokens.unwrap_or(0),
+            cells.join(" | ")
+        ));
+    }
+    lines.join("\n")
+}
+
+/// Replaces what stands between the markers in a Markdown file.
+fn write_section(path: &Path, text: &str) -> Result<(), Failure> {
+    const OPEN: &str = "<!-- convergence -->\n";
+    const CLOSE: &str = "\n<!-- /convergence -->";
+    let page = std::fs::read_to_string(path)?;
+    let (before, rest) = page
+        .split_once(OPEN)
+        .ok_or("the opening marker is missing")?;
+    let (_, after) = rest
+        .split_once(CLOSE)
+        .ok_or("the closing marker is missing")?;
+    std::fs::write(path, format!("{before}{OPEN}{text}{CLOSE}{after}"))?;
+    Ok(())
+}
+
 fn main() -> Result<(), Failure> {
     let folder = argument("--corpus").ok_or("--corpus DIR is needed: a prepared corpus")?;
     let corpus = Corpus::open(&PathBuf::from(folder))?;
@@ -241,25 +293,10 @@ fn main() -> Result<(), Failure> {
         .map(|way| Ok((way, run(way, &corpus, budget)?)))
         .collect::<Result<Vec<_>, Failure>>()?;
 
-    println!("\n| tokens | {} |", Way::ALL.map(Way::name).join(" | "));
-    println!("|---|{}", "---|".repeat(Way::ALL.len()));
-    let longest = curves
-        .iter()
-        .map(|(_, curve)| curve.len())
-        .max()
-        .unwrap_or(0);
-    let every = (longest / 10).max(1);
-    for i in (0..longest).filter(|i| i % every == 0 || i + 1 == longest) {
-        let cells: Vec<String> = curves
-            .iter()
-            .map(|(_, curve)| {
-                curve
-                    .get(i)
-                    .map_or(String::new(), |p| format!("{:.3}", p.loss))
-            })
-            .collect();
-        let tokens = curves[0].1.get(i).map_or(0, |p| p.tokens);
-        println!("| {tokens} | {} |", cells.join(" | "));
+    let table = table(&curves, corpus.manifest.unigram_entropy);
+    println!("\n{table}");
+    if let Some(path) = argument("--write") {
+        write_section(Path::new(&path), &table)?;
     }
 
     let mut rows = Vec::new();
