@@ -21,8 +21,10 @@ use crate::contributor::platform::{now_ms, sleep};
 struct Request {
     preset: Preset,
     backend: covey_protocol::socket::Backend,
-    /// How long to repeat warm steps.
+    /// How long to repeat warm steps; there is always at least one.
     seconds: f64,
+    /// Sequences in a step: fewer where a full batch would take many minutes.
+    batch: u32,
 }
 
 #[derive(Serialize)]
@@ -33,7 +35,7 @@ struct Measurement {
     adapter: Option<String>,
 }
 
-/// Takes inner steps on synthetic tokens: `{preset, backend, seconds}` to
+/// Takes inner steps on synthetic tokens: `{preset, backend, seconds, batch}` to
 /// `{first_ms, tokens_per_second, adapter}`.
 #[wasm_bindgen]
 pub async fn measure_step(request: JsValue) -> Result<JsValue, JsError> {
@@ -45,7 +47,7 @@ pub async fn measure_step(request: JsValue) -> Result<JsValue, JsError> {
             (device, Some(adapter))
         }
     };
-    let (first_ms, tokens_per_second) = measure(request.preset, &device, request.seconds).await?;
+    let (first_ms, tokens_per_second) = measure(&request, &device).await?;
     let serializer = serde_wasm_bindgen::Serializer::json_compatible();
     let measurement = Measurement {
         first_ms,
@@ -55,17 +57,16 @@ pub async fn measure_step(request: JsValue) -> Result<JsValue, JsError> {
     Ok(measurement.serialize(&serializer)?)
 }
 
-async fn measure(
-    preset: Preset,
-    device: &Device,
-    seconds: f64,
-) -> Result<(f64, f64), TrainingError> {
+async fn measure(request: &Request, device: &Device) -> Result<(f64, f64), TrainingError> {
     let spec = RunSpec {
         name: "step".into(),
         seed: Hash([0; 32]),
-        model: preset.config(),
+        model: request.preset.config(),
         corpus: Hash([0; 32]),
-        inner: InnerSpec::default(),
+        inner: InnerSpec {
+            batch: request.batch,
+            ..InnerSpec::default()
+        },
         compression: CompressionSpec::default(),
         outer: OuterSpec::default(),
         rounds: RoundSpec::default(),
@@ -85,7 +86,7 @@ async fn measure(
     let first_ms = now_ms() - start;
     let start = now_ms();
     let mut steps = 0u32;
-    while now_ms() - start < seconds * 1000.0 || steps < 2 {
+    while now_ms() - start < request.seconds * 1000.0 || steps == 0 {
         inner.step(&batch);
         inner.read_losses().await?;
         sleep(0.0).await;

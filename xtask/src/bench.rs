@@ -25,7 +25,7 @@ pub fn bench(dirs: &Dirs, arguments: &Bench) -> Result<ExitCode> {
         .transpose()?;
     match arguments.what {
         Benchmark::Convergence => {
-            let mut command = example(dirs, "convergence")?;
+            let mut command = Command::new(shell::example(dirs, "convergence")?);
             if !arguments.rest.iter().any(|argument| argument == "--corpus") {
                 let corpus = corpus::prepare(dirs, None, Model::Tiny)?;
                 command.arg("--corpus").arg(corpus.folder);
@@ -42,7 +42,7 @@ pub fn bench(dirs: &Dirs, arguments: &Bench) -> Result<ExitCode> {
             let native = parts.join("bench-native.json");
             let browser = parts.join("bench-browser.json");
             shell::run(
-                example(dirs, "step")?
+                Command::new(shell::example(dirs, "step")?)
                     .arg("--json")
                     .arg(&native)
                     .args(&arguments.rest),
@@ -61,14 +61,6 @@ pub fn bench(dirs: &Dirs, arguments: &Bench) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn example(dirs: &Dirs, name: &str) -> Result<Command> {
-    shell::run(shell::native(dirs, "build").args(["--example", name]))?;
-    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    Ok(Command::new(
-        dirs.native().join("debug/examples").join(name),
-    ))
 }
 
 /// Writes the rows of several files as one.

@@ -44,7 +44,7 @@ pub fn prepare(dirs: &Dirs, input: Option<&Path>, model: Model) -> Result<Prepar
     };
     dirs::create(&dirs.corpus())?;
     let folder = dirs.corpus().join(format!("{name}-{vocabulary}"));
-    let mut command = covey_corpus(dirs);
+    let mut command = Command::new(shell::program(dirs, "covey-corpus")?);
     command
         .arg(&text)
         .arg("--out")
@@ -60,7 +60,7 @@ pub fn delegate(dirs: &Dirs, arguments: &Corpus) -> Result<ExitCode> {
         Some(path) => std::path::absolute(path)?,
         None => default_corpus::fetch(dirs)?,
     };
-    let mut command = covey_corpus(dirs);
+    let mut command = Command::new(shell::program(dirs, "covey-corpus")?);
     command
         .arg(input)
         .arg("--out")
@@ -73,12 +73,6 @@ pub fn delegate(dirs: &Dirs, arguments: &Corpus) -> Result<ExitCode> {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
-}
-
-fn covey_corpus(dirs: &Dirs) -> Command {
-    let mut command = shell::native(dirs, "run");
-    command.args(["--bin", "covey-corpus", "--"]);
-    command
 }
 
 fn ready_made(folder: &Path, model: Model) -> Result<Prepared> {

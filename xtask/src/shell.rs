@@ -77,6 +77,23 @@ pub fn native(dirs: &Dirs, subcommand: &str) -> Command {
     command
 }
 
+/// Builds one of our own programs; gives its path. `cargo run` would not take the whole selection.
+pub fn program(dirs: &Dirs, name: &str) -> Result<PathBuf> {
+    build(dirs, "--bin", name, "debug")
+}
+
+/// The same for an example, which is where the benchmarks are.
+pub fn example(dirs: &Dirs, name: &str) -> Result<PathBuf> {
+    build(dirs, "--example", name, "debug/examples")
+}
+
+fn build(dirs: &Dirs, kind: &str, name: &str, folder: &str) -> Result<PathBuf> {
+    run(native(dirs, "build").args([kind, name]))
+        .with_context(|| format!("{name} could not be built"))?;
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    Ok(dirs.native().join(folder).join(file))
+}
+
 /// The cargo that runs this, in the repository, building into `target`.
 pub fn cargo(root: &Path, target: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

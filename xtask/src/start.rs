@@ -3,7 +3,6 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
-    path::PathBuf,
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
@@ -29,7 +28,7 @@ pub fn start(dirs: &Dirs, arguments: &cli::Start) -> Result<ExitCode> {
     let address = address(&arguments.listen)?;
     let mut steps = Steps::of(4);
     steps.step("Browser module", || wasm::build(dirs, false))?;
-    let program = steps.step("Coordinator", || coordinator(dirs))?;
+    let program = steps.step("Coordinator", || shell::program(dirs, "covey-coordinator"))?;
     let corpus = steps.step("Corpus", || {
         corpus::prepare(dirs, arguments.corpus.as_deref(), arguments.model)
     })?;
@@ -93,14 +92,6 @@ pub fn start(dirs: &Dirs, arguments: &cli::Start) -> Result<ExitCode> {
             false => ExitCode::FAILURE,
         },
     )
-}
-
-/// Builds the coordinator; gives its program.
-pub fn coordinator(dirs: &Dirs) -> Result<PathBuf> {
-    shell::run(shell::native(dirs, "build").args(["--bin", "covey-coordinator"]))
-        .context("the coordinator could not be built")?;
-    let name = format!("covey-coordinator{}", std::env::consts::EXE_SUFFIX);
-    Ok(dirs.native().join("debug").join(name))
 }
 
 fn address(listen: &str) -> Result<SocketAddr> {

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::Command};
 use anyhow::{Context, Result};
 
 use super::{report::Report, tally::Tally};
-use crate::{chromium, cli::Model, corpus, dirs, dirs::Dirs, node, shell, start, wasm};
+use crate::{chromium, cli::Model, corpus, dirs, dirs::Dirs, node, shell, wasm};
 
 /// All that a program in a browser needs around it.
 pub struct Setting {
@@ -22,7 +22,7 @@ impl Setting {
         let chromium = chromium::find()?;
         let tests = node::browser_tests(dirs)?;
         let corpus = corpus::prepare(dirs, None, Model::Tiny)?;
-        let coordinator = start::coordinator(dirs)?;
+        let coordinator = shell::program(dirs, "covey-coordinator")?;
         wasm::build(dirs, false)?;
         let out = dirs.test_output();
         dirs::create(&out)?;
