@@ -41,6 +41,7 @@ A configuration file with every setting and its default:
   uploads_per_second = 5         # per address
   upload_burst = 50
   uploads_at_once = 32
+  uploads_at_once_per_address = 8
   sockets_per_second = 5         # new sockets per address
   socket_burst = 50
   frames_per_second = 20         # per socket
@@ -166,6 +167,7 @@ pub struct Limits {
     pub uploads_per_second: u32,
     pub upload_burst: u32,
     pub uploads_at_once: usize,
+    pub uploads_at_once_per_address: usize,
     pub sockets_per_second: u32,
     pub socket_burst: u32,
     pub frames_per_second: u32,
@@ -202,6 +204,7 @@ impl Default for Limits {
             uploads_per_second: 5,
             upload_burst: 50,
             uploads_at_once: 32,
+            uploads_at_once_per_address: 8,
             sockets_per_second: 5,
             socket_burst: 50,
             frames_per_second: 20,
@@ -274,6 +277,10 @@ impl Config {
             ("limits.uploads_per_second", limits.uploads_per_second == 0),
             ("limits.upload_burst", limits.upload_burst == 0),
             ("limits.uploads_at_once", limits.uploads_at_once == 0),
+            (
+                "limits.uploads_at_once_per_address",
+                limits.uploads_at_once_per_address == 0,
+            ),
             ("limits.sockets_per_second", limits.sockets_per_second == 0),
             ("limits.socket_burst", limits.socket_burst == 0),
             ("limits.frames_per_second", limits.frames_per_second == 0),

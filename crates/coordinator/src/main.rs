@@ -138,6 +138,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let finish = async {
         let _ = finished.await;
         let _ = rounds.await;
+        gateway.sockets_closed().await;
         let _ = public.await;
         if let Some(operator) = operator {
             let _ = operator.await;

@@ -1,8 +1,10 @@
-//! How often one address may ask. An IPv6 customer has a whole /64, so that is what counts as one.
+//! How often one address may ask, and how much of what is shared it may hold. An IPv6 customer has a whole /64, so that is what counts as one.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,6 +16,7 @@ use axum::{
 };
 use covey_protocol::http::ErrorCode;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Gateway, error::Refusal};
 use crate::config::Config;
@@ -27,6 +30,69 @@ pub struct RateLimits {
     uploads: DefaultKeyedRateLimiter<IpAddr>,
     sockets: DefaultKeyedRateLimiter<IpAddr>,
     trust_forwarded_for: bool,
+}
+
+/// Uploads under way by address, so that one slow sender cannot occupy every place.
+pub struct Uploads {
+    places: Semaphore,
+    per_address: usize,
+    under_way: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// A place for one upload; dropping it frees the place.
+pub struct Place<'a> {
+    uploads: &'a Uploads,
+    client: IpAddr,
+    _place: SemaphorePermit<'a>,
+}
+
+impl Uploads {
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let places = config.limits.uploads_at_once.min(Semaphore::MAX_PERMITS);
+        Self {
+            places: Semaphore::new(places),
+            per_address: config.limits.uploads_at_once_per_address,
+            under_way: Mutex::default(),
+        }
+    }
+
+    /// A place, unless all are taken or this address has its share.
+    #[must_use]
+    pub fn enter(&self, client: IpAddr) -> Option<Place<'_>> {
+        let place = self.places.try_acquire().ok()?;
+        let mut under_way = self.lock();
+        let count = under_way.entry(client).or_default();
+        if *count >= self.per_address {
+            return None;
+        }
+        *count += 1;
+        drop(under_way);
+        Some(Place {
+            uploads: self,
+            client,
+            _place: place,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // Nothing panics while it is held.
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut under_way = self.uploads.lock();
+        if let Entry::Occupied(mut count) = under_way.entry(self.client) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
 }
 
 /// A quota of so many a second after a burst. Zeros were refused with the configuration.
@@ -83,8 +149,8 @@ impl RateLimits {
     }
 
     /// Forgets addresses that are back at full quota, for as long as the limits exist.
-    pub fn forget_regularly(this: &std::sync::Arc<Self>) {
-        let limits = std::sync::Arc::downgrade(this);
+    pub fn forget_regularly(this: &Arc<Self>) {
+        let limits = Arc::downgrade(this);
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(FORGET_EVERY).await;
@@ -147,6 +213,25 @@ mod tests {
         let (greedy, other) = (address("10.0.0.1:1").ip(), address("10.0.0.2:1").ip());
         assert_eq!((0..10).filter(|_| limits.allow_request(greedy)).count(), 3);
         assert!(limits.allow_request(other));
+    }
+
+    #[test]
+    fn one_address_cannot_hold_every_upload() {
+        let mut config = Config::default();
+        config.limits.uploads_at_once = 3;
+        config.limits.uploads_at_once_per_address = 2;
+        let uploads = Uploads::new(&config);
+        let (greedy, other) = (address("10.0.0.1:1").ip(), address("10.0.0.2:1").ip());
+        let held = [uploads.enter(greedy), uploads.enter(greedy)];
+        assert!(held.iter().all(Option::is_some));
+        assert!(uploads.enter(greedy).is_none(), "its share is taken");
+        let place = uploads.enter(other);
+        assert!(place.is_some());
+        assert!(uploads.enter(other).is_none(), "all are taken");
+        drop(held);
+        assert!(uploads.enter(greedy).is_some());
+        drop(place);
+        assert!(uploads.lock().is_empty(), "nothing is remembered for ever");
     }
 
     #[test]

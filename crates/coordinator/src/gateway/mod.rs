@@ -25,7 +25,11 @@ use covey_protocol::http;
 use tokio::sync::{Mutex, Semaphore};
 use tower_http::cors::{Any, CorsLayer};
 
-use self::{api::Export, limits::RateLimits, origin::Origins};
+use self::{
+    api::Export,
+    limits::{RateLimits, Uploads},
+    origin::Origins,
+};
 use crate::{
     actor::Handle,
     config::Config,
@@ -47,7 +51,7 @@ pub struct Gateway {
     pub(crate) origins: Arc<Origins>,
     pub(crate) limits: Arc<RateLimits>,
     /// Packets being read and checked at once.
-    pub(crate) uploads: Arc<Semaphore>,
+    pub(crate) uploads: Arc<Uploads>,
     /// Control sockets open at once.
     pub(crate) sockets: Arc<Semaphore>,
     pub(crate) next_session: Arc<AtomicU64>,
@@ -78,12 +82,11 @@ impl Gateway {
             metrics,
             config,
         } = parts;
-        let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         Self {
             origins: Arc::new(Origins::new(&config)),
             limits: Arc::new(RateLimits::new(&config)),
-            uploads: permits(config.limits.uploads_at_once),
-            sockets: permits(config.limits.connections),
+            uploads: Arc::new(Uploads::new(&config)),
+            sockets: Arc::new(Semaphore::new(places(&config))),
             next_session: Arc::new(AtomicU64::new(0)),
             export: Arc::new(Mutex::new(None)),
             handle,
@@ -99,6 +102,13 @@ impl Gateway {
     #[must_use]
     pub fn limits(&self) -> Arc<RateLimits> {
         Arc::clone(&self.limits)
+    }
+
+    /// Waits until every control socket has sent what it had to say and is closed.
+    pub async fn sockets_closed(&self) {
+        let all = u32::try_from(places(&self.config)).unwrap_or(u32::MAX);
+        // Never closed, so acquiring cannot fail.
+        let _ = self.sockets.acquire_many(all).await;
     }
 
     /// What volunteers reach: the API, the page's files, and the operator's pages unless they have an
@@ -138,6 +148,11 @@ impl Gateway {
             .route("/status.css", get(operator::style))
             .with_state(self.clone())
     }
+}
+
+/// Most control sockets open at once.
+fn places(config: &Config) -> usize {
+    config.limits.connections.min(Semaphore::MAX_PERMITS)
 }
 
 /// Anyone may read and post from any page: nothing is granted by cookies or by where a request comes

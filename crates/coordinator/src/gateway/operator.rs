@@ -96,9 +96,8 @@ fn page(gateway: &Gateway, inspection: &Inspection) -> String {
         |point| {
             let entropy = info.unigram_entropy;
             format!(
-                "{:.4} nats per token after round {} (frequencies alone: {entropy:.4})",
-                point.loss,
-                point.round.0.saturating_sub(1)
+                "{:.4} nats per token at the start of round {} (frequencies alone: {entropy:.4})",
+                point.loss, point.round
             )
         },
     );
@@ -106,7 +105,7 @@ fn page(gateway: &Gateway, inspection: &Inspection) -> String {
         .remaining_ms
         .map_or_else(String::new, |ms| format!(", {} s left", ms.div_ceil(1000)));
     let facts = [
-        ("Run", format!("{} ({})", info.spec.name, info.run)),
+        ("Run", info.run.to_string()),
         (
             "Model",
             format!("{} parameters", info.spec.model.parameters()),

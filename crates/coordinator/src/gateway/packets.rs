@@ -4,7 +4,7 @@
 //! and only then signature and payload. Every valid packet of a run has the same length, so a body
 //! longer than that is refused without reading it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     Json,
@@ -41,7 +41,7 @@ pub async fn submit(
     if !gateway.limits.allow_upload(client) {
         return Err(limited(&gateway));
     }
-    let result = receive(&gateway, body).await;
+    let result = receive(&gateway, client, body).await;
     // The actor counts its own refusals.
     if let Err(Failure::Here(Refusal(body))) = &result {
         gateway.metrics.reject(body.code);
@@ -63,7 +63,7 @@ impl From<Refusal> for Failure {
     }
 }
 
-async fn receive(gateway: &Gateway, body: Body) -> Result<Receipt, Failure> {
+async fn receive(gateway: &Gateway, client: IpAddr, body: Body) -> Result<Receipt, Failure> {
     let limit = gateway.engine.packet_len();
     let too_large = || {
         let message = format!("The packet is longer than this run's {limit} bytes.");
@@ -73,7 +73,7 @@ async fn receive(gateway: &Gateway, body: Body) -> Result<Receipt, Failure> {
         discard(body).await;
         return Err(too_large().into());
     }
-    let Ok(_place) = gateway.uploads.try_acquire() else {
+    let Some(_place) = gateway.uploads.enter(client) else {
         return Err(Refusal::new(
             ErrorCode::Busy,
             "Too many uploads at once; send the packet again in a moment.",
