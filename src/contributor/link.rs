@@ -77,6 +77,9 @@ pub async fn keep(shared: Rc<Shared>, identity: Identity, coordinators: Vec<Stri
                     message,
                     remedy,
                 });
+                // Without a coordinator there is nothing to work for.
+                shared.stopping.set(true);
+                shared.changed.set();
                 return;
             }
         };
@@ -192,14 +195,19 @@ async fn connect(shared: &Shared, identity: &Identity, client: &Client, attempt:
                 shared.changed.set();
             }
             ServerFrame::Denied { code, message } => {
-                return if code == ErrorCode::Protocol {
-                    End::Refused {
+                return match code {
+                    ErrorCode::Protocol => End::Refused {
                         code: "protocol_old",
                         message,
                         remedy: "Reload the page to get the current version.",
-                    }
-                } else {
-                    End::Lost(message)
+                    },
+                    // Coming back would only push the newer session out in turn.
+                    ErrorCode::Replaced => End::Refused {
+                        code: "replaced",
+                        message,
+                        remedy: "Go on in the newer tab, or close it and reload this page.",
+                    },
+                    _ => End::Lost(message),
                 };
             }
             ServerFrame::Restarting {

@@ -157,9 +157,12 @@ test("volunteers train one model together", { timeout: BUDGET + 10 * MINUTE }, a
   });
 
   await step("a_late_volunteer_catches_up_and_contributes", async () => {
-    late = await join_("late", await browser.newContext(WIDE), "&backend=flex");
+    // Nothing listens at the first coordinator it knows: it goes on to the second.
+    const coordinators = `&coordinator=http://localhost:9&coordinator=${encodeURIComponent(coordinator.url)}`;
+    late = await join_("late", await browser.newContext(WIDE), `&backend=flex${coordinators}`);
     await late.sees("contributes", contributed(), left());
     assert.ok((late.view?.theta_round ?? 0) > 0);
+    assert.equal(late.view?.connection.url, coordinator.url);
   });
 
   await step("a_tab_closed_mid_round_and_reopened_goes_on_as_the_same_volunteer", async () => {

@@ -126,6 +126,12 @@ const WORDS = {
     remedy: ["Start again to join the model it trains now."],
     action: "restart",
   },
+  replaced: {
+    title: "This volunteer went on somewhere else",
+    text: "A newer tab or browser connected with the same identity, so this one stopped.",
+    remedy: ["Go on in the newer one.", "Or close it and start again here."],
+    action: "restart",
+  },
   storage: {
     title: "The browser\u2019s private storage does not work",
     text: "Identity and training state are kept in it, and reading or writing failed.",
