@@ -3,7 +3,6 @@
 use covey_protocol::{
     Hash, Round,
     http::{ErrorCode, HeldOut},
-    socket::Backend,
 };
 use serde::{Deserialize, Serialize};
 
@@ -139,12 +138,4 @@ pub struct ReceiptView {
     pub packet: Hash,
     pub tokens: u32,
     pub received_at_ms: u64,
-}
-
-/// The backend's name on the wire.
-pub fn backend_name(backend: Backend) -> &'static str {
-    match backend {
-        Backend::WebGpu => "webgpu",
-        Backend::Flex => "flex",
-    }
 }
