@@ -1,1 +1,4 @@
 //!
+
+pub mod conviction;
+pub mod fixed;
