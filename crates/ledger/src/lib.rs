@@ -4,5 +4,6 @@
 //! on a coordinator and in a tab.
 
 pub mod account;
+pub mod signing;
 
 pub use account::{AccountId, KeyType};
