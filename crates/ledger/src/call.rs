@@ -152,7 +152,7 @@ impl Action {
     /// When a number in it cannot be written exactly.
     pub fn message(&self) -> Result<Vec<u8>, SignatureError> {
         let value = serde_json::to_value(self).map_err(|_| SignatureError::Malformed)?;
-        canonical::to_bytes(&value).map_err(|_| SignatureError::Malformed)
+        canonical::canonical(&value).map_err(|_| SignatureError::Malformed)
     }
 }
 

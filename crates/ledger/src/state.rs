@@ -30,6 +30,8 @@ pub struct State {
     pub chain: Hash,
     /// Whether the operator may move the clock.
     pub development: bool,
+    /// Unix time of height 0 in milliseconds.
+    pub started_ms: u64,
     /// Fixed for ever.
     pub schedule: Schedule,
     /// Changed by governance only.

@@ -9,7 +9,7 @@ use crate::{
     map::{Map, Set},
     params::EIGHTEEN_PERCENT,
     pool::Pool,
-    session::SignedSession,
+    signing::session::SignedSession,
     state::{Hotkey, Session, State, Subnet},
     units::{Alpha, Height, NetUid, Rao},
     wide::mul_div,

@@ -269,9 +269,6 @@ impl SignedSession {
         if !domains.contains(&terms.domain.as_str()) {
             return Err(SessionError::WrongDomain(terms.domain.clone()));
         }
-        if terms.run != *run {
-            return Err(SessionError::WrongRun(terms.run));
-        }
         let lifetime = terms.expires_at_ms.saturating_sub(terms.issued_at_ms);
         if lifetime > MAX_LIFETIME_MS {
             return Err(SessionError::LifetimeTooLong(lifetime));
@@ -281,6 +278,20 @@ impl SignedSession {
         }
         if now_ms >= terms.expires_at_ms {
             return Err(SessionError::Expired);
+        }
+        self.verify_signatures(run)
+    }
+
+    /// Checks what does not depend on where and when: form, run, and both signatures. A replay of a
+    /// journal has neither a clock nor a list of hosts; the gateway that let it in had both.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    pub fn verify_signatures(&self, run: &Hash) -> Result<(), SessionError> {
+        let terms = &self.authorisation;
+        terms.check_form()?;
+        if terms.run != *run {
+            return Err(SessionError::WrongRun(terms.run));
         }
         let text = terms.message();
         signing::verify(
