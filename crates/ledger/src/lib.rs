@@ -2,3 +2,4 @@
 
 pub mod conviction;
 pub mod fixed;
+pub mod pool;
