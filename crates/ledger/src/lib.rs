@@ -3,3 +3,4 @@
 pub mod conviction;
 pub mod fixed;
 pub mod pool;
+pub mod yuma;
