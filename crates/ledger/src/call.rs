@@ -10,8 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     account::{AccountId, KeyType},
+    error::LedgerError,
     governance::{Effect, Role},
-    signing::{self, SignatureError, canonical},
+    signing::{
+        self,
+        canonical::{self, CanonicalError},
+    },
     units::{Alpha, Height, NetUid, Rao},
 };
 
@@ -150,9 +154,8 @@ impl Action {
     ///
     /// # Errors
     /// When a number in it cannot be written exactly.
-    pub fn message(&self) -> Result<Vec<u8>, SignatureError> {
-        let value = serde_json::to_value(self).map_err(|_| SignatureError::Malformed)?;
-        canonical::canonical(&value).map_err(|_| SignatureError::Malformed)
+    pub fn message(&self) -> Result<Vec<u8>, CanonicalError> {
+        canonical::canonical_of(self)
     }
 }
 
@@ -172,8 +175,10 @@ impl SignedAction {
     ///
     /// # Errors
     /// When it does not fit.
-    pub fn verify(&self) -> Result<(), SignatureError> {
-        let message = self.action.message()?;
+    pub fn verify(&self) -> Result<(), LedgerError> {
+        let refused = LedgerError::BadSignature;
+        let message = self.action.message().map_err(|_| refused.clone())?;
         signing::verify(&self.action.account, self.key, &message, &self.signature.0)
+            .map_err(|_| refused)
     }
 }

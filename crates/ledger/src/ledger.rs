@@ -195,7 +195,7 @@ impl Ledger {
             Body::Action(signed) => {
                 let events = apply::action(&mut state, &signed.action)?;
                 // Last: curve arithmetic is the dearest check.
-                signed.verify().map_err(|_| LedgerError::BadSignature)?;
+                signed.verify()?;
                 events
             }
             Body::Session(signed) => {

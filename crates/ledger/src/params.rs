@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     conviction::{ONE_YEAR, Rates},
     units::{Alpha, Height, Rao, UNIT},
-    yuma::YumaParams,
+    yuma,
 };
 
 /// 18 % of 65535: the owner's cut and the highest take.
@@ -34,7 +34,7 @@ pub struct Schedule {
     /// The owner's cut of a subnet's alpha, of 65535.
     pub owner_cut: u16,
     /// How validators' weights become incentive and dividends (section 3).
-    pub yuma: YumaParams,
+    pub yuma: yuma::Params,
     /// Validators whose weights count: the largest by stake.
     pub validators: u16,
     /// Blocks after which a validator's weights are too old to count.
@@ -54,7 +54,7 @@ impl Default for Schedule {
             alpha_per_block: Alpha(UNIT),
             supply_limit: 21_000_000 * UNIT,
             owner_cut: EIGHTEEN_PERCENT,
-            yuma: YumaParams::default(),
+            yuma: yuma::Params::default(),
             validators: 64,
             activity_cutoff: 5000,
             ownership_age: ONE_YEAR,

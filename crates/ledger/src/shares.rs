@@ -218,8 +218,8 @@ mod tests {
         let (a, b) = (AccountId([1; 32]), AccountId([2; 32]));
         pool.deposit(a, Alpha(300)).unwrap();
         pool.deposit(b, Alpha(100)).unwrap();
-        assert!(pool.dividend(Alpha(40)));
-        assert_eq!((pool.stake(&a), pool.stake(&b)), (Alpha(330), Alpha(110)));
+        assert!(pool.dividend(Alpha(100)));
+        assert_eq!((pool.stake(&a), pool.stake(&b)), (Alpha(375), Alpha(125)));
         assert!(!SharePool::default().dividend(Alpha(1)));
     }
 }

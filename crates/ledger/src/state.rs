@@ -20,7 +20,6 @@ use crate::{
     pool::Pool,
     shares::SharePool,
     units::{Alpha, Height, NetUid, Rao},
-    yuma::Bonds,
 };
 
 /// The ledger at one height.
@@ -148,7 +147,8 @@ pub struct Subnet {
     pub locks: Map<AccountId, Lock>,
     /// Validators' weights.
     pub weights: Map<AccountId, Weights>,
-    pub bonds: Bonds<AccountId>,
+    /// Validators' bonds in contributors after the last epoch, as 64.64 bits.
+    pub bonds: Map<AccountId, Vec<(AccountId, u128)>>,
     /// A challenger above the gate.
     pub takeover: Option<Takeover>,
     /// The last epoch's division.

@@ -91,7 +91,7 @@ pub fn register_network(
     let cost = network_cost(state);
     own(state, coldkey, hotkey)?;
     debit(state, coldkey, cost)?;
-    let pool = Pool::balanced(cost.0, cost.0)?;
+    let pool = Pool::new(cost.0, cost.0, crate::pool::DEFAULT_QUOTE)?;
     let subnet = new_subnet(state, pool, cost, coldkey, hotkey);
     state.subnets.insert_mut(netuid, subnet);
     events.push(Event::NetworkAdded { netuid, owner: coldkey, cost });
@@ -126,7 +126,7 @@ pub(crate) fn new_subnet(
         lock_choice: Map::new_sync(),
         locks: Map::new_sync(),
         weights: Map::new_sync(),
-        bonds: Default::default(),
+        bonds: Map::new_sync(),
         takeover: None,
         report: None,
     }

@@ -6,7 +6,7 @@
 use super::{recycle, subnet, subnet_mut};
 use crate::{
     error::LedgerError,
-    pool::Swap,
+    pool::{Pool, PoolError, Swap},
     state::State,
     units::{Alpha, NetUid, Rao},
 };
@@ -22,8 +22,19 @@ pub fn buy(state: &mut State, netuid: NetUid, tao: Rao) -> Result<Swap, LedgerEr
 
 /// [`buy`] without a fee: the second half of a swap, and the protocol's own buying.
 pub fn buy_free(state: &mut State, netuid: NetUid, tao: Rao) -> Result<Swap, LedgerError> {
-    let swap = subnet(state, netuid)?.pool.buy_free(tao.0)?;
+    let swap = buy_free_of(&subnet(state, netuid)?.pool, tao.0)?;
     bought(state, netuid, swap)
+}
+
+/// What buying without a fee would do.
+pub fn buy_free_of(pool: &Pool, tao: u64) -> Result<Swap, PoolError> {
+    let output = pool.curve_buy(tao)?;
+    let after = Pool {
+        alpha: pool.alpha.saturating_sub(output),
+        tao: pool.tao.checked_add(tao).ok_or(PoolError::ReserveOverflow)?,
+        ..*pool
+    };
+    Ok(Swap { input: tao, fee: 0, output, after })
 }
 
 fn bought(state: &mut State, netuid: NetUid, swap: Swap) -> Result<Swap, LedgerError> {

@@ -196,7 +196,7 @@ fn most_within(
         let (Ok(sold), true) = (origin.sell(alpha), alpha > 0) else {
             return alpha == 0 && at_limit(&origin, &destination, limit);
         };
-        match destination.buy_free(sold.output) {
+        match trade::buy_free_of(&destination, sold.output) {
             Ok(bought) => at_limit(&sold.after, &bought.after, limit),
             Err(_) => false,
         }
