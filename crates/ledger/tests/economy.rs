@@ -105,7 +105,7 @@ fn contributors_validators_and_the_owner_are_paid_at_the_epoch() {
 
 #[test]
 fn ownership_follows_conviction_after_the_notice_and_not_before() {
-    let mut ledger = ledger();
+    let mut ledger = slow_ledger();
     let lock = Call::LockStake { hotkey: hotkey(3), netuid: RUN, amount: Alpha(2000 * T) };
     act(&mut ledger, "//Charlie", lock).unwrap();
     let mut announced = None;
@@ -138,7 +138,7 @@ fn ownership_follows_conviction_after_the_notice_and_not_before() {
 
 #[test]
 fn an_unlock_is_public_and_nothing_leaves_before_its_cliff() {
-    let mut ledger = ledger();
+    let mut ledger = slow_ledger();
     let lock = Call::LockStake { hotkey: hotkey(3), netuid: RUN, amount: Alpha(2000 * T) };
     act(&mut ledger, "//Charlie", lock).unwrap();
     let unlock = Call::UnlockStake { netuid: RUN, amount: Alpha(1000 * T) };
@@ -147,13 +147,23 @@ fn an_unlock_is_public_and_nothing_leaves_before_its_cliff() {
     let sell = |amount: u64| Call::RemoveStake { hotkey: hotkey(3), netuid: RUN, amount_unstaked: Alpha(amount) };
     let cliff = 14 * 7200;
     go_to(&mut ledger, cliff - 1);
-    let free = ledger.state().subnets.get(&RUN).unwrap().available(&account("//Charlie"), cliff - 1);
-    assert_eq!(act(&mut ledger, "//Charlie", sell(free.0 + 1)), Err(LedgerError::StakeUnavailable));
+    let available = |ledger: &covey_ledger::Ledger| {
+        let place = ledger.state().subnets.get(&RUN).unwrap();
+        place.available(&account("//Charlie"), ledger.state().height)
+    };
+    // Dividends are free; everything else is not.
+    let earned = ledger.state().subnets.get(&RUN).unwrap().total_stake(&account("//Charlie")).0 - 2000 * T;
+    assert_eq!(available(&ledger), Alpha(earned));
+    assert_eq!(act(&mut ledger, "//Charlie", sell(earned + 1)), Err(LedgerError::StakeUnavailable));
     go_to(&mut ledger, cliff);
-    act(&mut ledger, "//Charlie", sell(free.0 + 1)).unwrap();
+    assert_eq!(available(&ledger), Alpha(earned + 1000 * T / 216_001));
+    go_to(&mut ledger, cliff + 2160);
+    let released = available(&ledger);
+    assert!(released.0.abs_diff(earned + 10 * T) < T / 10, "{released}");
+    act(&mut ledger, "//Charlie", sell(released.0)).unwrap();
     let call = Call::UnlockStake { netuid: RUN, amount: Alpha(1001 * T) };
     assert_eq!(act(&mut ledger, "//Charlie", call), Err(LedgerError::UnlockAmountTooHigh));
     go_to(&mut ledger, 44 * 7200);
-    act(&mut ledger, "//Charlie", sell(999 * T)).unwrap();
+    act(&mut ledger, "//Charlie", sell(989 * T)).unwrap();
     check(&ledger);
 }

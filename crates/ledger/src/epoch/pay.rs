@@ -43,10 +43,9 @@ pub(super) fn divide(state: &mut State, netuid: NetUid, tao: Rao, events: &mut V
         u64::from(state.schedule.owner_cut),
         u64::from(U16_UNIT),
     ));
-    let stakes: Vec<u64> = electorate.validators.iter().map(|v| v.stake).collect();
     let rest = pending.saturating_sub(cut).0;
     let (miners, validators, left) =
-        yuma::share_out(rest, &outcome.incentive, &outcome.dividends, &stakes);
+        yuma::share_out(rest, &outcome.incentive, &outcome.dividends, &electorate.stakes);
 
     let mut payments = Payments { state, netuid, owner, earnings: Earnings::new(), unpaid: left };
     payments.owner_cut(owner_hotkey, cut);
@@ -88,6 +87,8 @@ pub(super) fn divide(state: &mut State, netuid: NetUid, tao: Rao, events: &mut V
 struct Electorate {
     hotkeys: Vec<AccountId>,
     validators: Vec<Validator>,
+    /// Validators' whole stake: who is paid when nobody has judged anybody.
+    stakes: Vec<u64>,
     miners: Vec<AccountId>,
 }
 
@@ -134,7 +135,8 @@ impl Electorate {
                 }
             })
             .collect();
-        Self { hotkeys, validators, miners }
+        let stakes = hotkeys.iter().map(stake).collect();
+        Self { hotkeys, validators, stakes, miners }
     }
 }
 

@@ -30,7 +30,7 @@ pub fn hotkey(n: u8) -> AccountId {
 }
 
 /// Alice owns the run with hotkey 1; Bob's manager is hotkey 2, Charlie's 3. Dave, Eve and Ferdie are the
-/// council, two of three. Bob moderates. Everybody has TAO.
+/// council, two of three; Ferdie moderates. Everybody else has TAO.
 pub fn genesis() -> Genesis {
     let stake = |coldkey: &str, n: u8, alpha: u64| GenesisStake {
         coldkey: account(coldkey),
@@ -63,12 +63,20 @@ pub fn genesis() -> Genesis {
         },
         council: ["//Dave", "//Eve", "//Ferdie"].map(account).to_vec(),
         threshold: 2,
-        roles: vec![(Role::Moderator, account("//Bob"))],
+        roles: vec![(Role::Moderator, account("//Ferdie"))],
     }
 }
 
 pub fn ledger() -> Ledger {
     Ledger::new(genesis()).unwrap().0
+}
+
+/// The same run with almost no emission, so that what people have stays in proportion.
+pub fn slow_ledger() -> Ledger {
+    let mut genesis = genesis();
+    genesis.schedule.alpha_per_block = Alpha(1000);
+    genesis.schedule.tao_per_block = Rao(1000);
+    Ledger::new(genesis).unwrap().0
 }
 
 pub fn action(ledger: &Ledger, by: &str, call: Call) -> Action {
