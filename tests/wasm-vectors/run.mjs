@@ -1,6 +1,7 @@
 // @ts-check
-// Runs the vector cases inside WebAssembly: node run.mjs MODULE.wasm VECTORS.json
-// Prints one line per case and two "bit identity" lines, which must equal those that the native tests
+// Runs the vector cases inside WebAssembly:
+//   node run.mjs MODULE.wasm SPARSELOCO.json CONVICTION.txt ECONOMICS.json
+// Prints one line per case and three "bit identity" lines, which must equal those that the native tests
 // print. Exits with 1 when a case fails, 2 when it cannot run.
 
 import { readFile } from "node:fs/promises";
@@ -9,21 +10,25 @@ import process from "node:process";
 /**
  * @typedef {object} Exports
  * @property {WebAssembly.Memory} memory
- * @property {(len: number) => number} alloc
+ * @property {(file: number, len: number) => number} alloc
  * @property {() => number} report_ptr
  * @property {() => number} report_len
  * @property {() => number} run_compression
  * @property {() => number} run_scoring
+ * @property {() => number} run_ledger
  * @property {() => number} run_identity
  */
 
-const [modulePath, vectorsPath] = process.argv.slice(2);
-if (!modulePath || !vectorsPath) {
-  console.error("usage: node run.mjs MODULE.wasm VECTORS.json");
+// The files, in the order of their numbers at alloc().
+const FILES = ["SPARSELOCO.json", "CONVICTION.txt", "ECONOMICS.json"];
+
+const [modulePath, ...vectorPaths] = process.argv.slice(2);
+if (!modulePath || vectorPaths.length !== FILES.length) {
+  console.error(`usage: node run.mjs MODULE.wasm ${FILES.join(" ")}`);
   process.exit(2);
 }
 try {
-  process.exitCode = (await main(modulePath, vectorsPath)) ? 0 : 1;
+  process.exitCode = (await main(modulePath, vectorPaths)) ? 0 : 1;
 } catch (problem) {
   console.error(problem instanceof Error ? problem.message : problem);
   process.exitCode = 2;
@@ -31,11 +36,11 @@ try {
 
 /**
  * @param {string} modulePath
- * @param {string} vectorsPath
+ * @param {string[]} vectorPaths
  * @returns {Promise<boolean>} whether every case passed
  */
-async function main(modulePath, vectorsPath) {
-  const [code, vectors] = await Promise.all([readFile(modulePath), readFile(vectorsPath)]);
+async function main(modulePath, vectorPaths) {
+  const [code, ...files] = await Promise.all([modulePath, ...vectorPaths].map((path) => readFile(path)));
   const module = await WebAssembly.compile(code);
   const wanted = WebAssembly.Module.imports(module).map(({ module, name }) => `${module}.${name}`);
   if (wanted.length > 0) {
@@ -44,13 +49,16 @@ async function main(modulePath, vectorsPath) {
   const instance = await WebAssembly.instantiate(module, {});
   const wasm = /** @type {Exports} */ (/** @type {unknown} */ (instance.exports));
 
-  const start = wasm.alloc(vectors.length);
-  // The memory may have moved while it grew, so the view is made after the call.
-  new Uint8Array(wasm.memory.buffer, start, vectors.length).set(vectors);
+  files.forEach((file, number) => {
+    const start = wasm.alloc(number, file.length);
+    // The memory may have moved while it grew, so the view is made after the call.
+    new Uint8Array(wasm.memory.buffer, start, file.length).set(file);
+  });
 
   const passed = [
     report(wasm, "compression", wasm.run_compression),
     report(wasm, "scoring", wasm.run_scoring),
+    report(wasm, "ledger", wasm.run_ledger),
     report(wasm, "identity", wasm.run_identity),
   ];
   return passed.every(Boolean);

@@ -12,7 +12,17 @@ use super::{report::Report, tally::Tally};
 use crate::{dirs::Dirs, node, shell, wasm};
 
 const DIGEST: &str = "bit identity ";
-const FILE: &str = "sparseloco_vectors.json";
+/// The files that the module reads, in its order: where our copy lies, and whether
+/// `$COVEY_VECTORS_DIR` may hold another with other numbers.
+const FILES: [(&str, &str, bool); 3] = [
+    (
+        "crates/compression/tests/vectors",
+        "sparseloco_vectors.json",
+        true,
+    ),
+    ("crates/ledger/tests/vectors", "conviction.txt", true),
+    ("crates/ledger/tests/vectors", "economics.json", false),
+];
 
 /// Runs the crates' vector tests; gives the digests they printed.
 pub fn native(dirs: &Dirs, report: &mut Report) -> Vec<String> {
@@ -48,18 +58,17 @@ pub fn browser(dirs: &Dirs, native: &[String], report: &mut Report) {
     report.part("vectors, WebAssembly", || {
         let node = node::node()?;
         let module = wasm::compile(dirs, "covey-wasm-vectors")?;
-        let file = match std::env::var_os("COVEY_VECTORS_DIR") {
-            Some(folder) => std::path::absolute(folder)?.join(FILE),
-            None => dirs
-                .root
-                .join("crates/compression/tests/vectors")
-                .join(FILE),
-        };
         let mut command = Command::new(node);
         command
             .arg(dirs.root.join("tests/wasm-vectors/run.mjs"))
-            .arg(module)
-            .arg(file);
+            .arg(module);
+        let others = std::env::var_os("COVEY_VECTORS_DIR");
+        for (folder, file, replaceable) in FILES {
+            match &others {
+                Some(folder) if replaceable => command.arg(std::path::absolute(folder)?.join(file)),
+                _ => command.arg(dirs.root.join(folder).join(file)),
+            };
+        }
         let mut tally = Tally::default();
         let mut digests = Vec::new();
         let succeeded = shell::tee(&mut command, |line| {
