@@ -27,13 +27,26 @@ pub const MAX_WEIGHTS: usize = 1024;
 
 /// A call with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "call", content = "args", deny_unknown_fields)]
+#[serde(
+    rename_all = "snake_case",
+    tag = "call",
+    content = "args",
+    deny_unknown_fields
+)]
 pub enum Call {
     // Staking (section 2.3).
     /// Buys alpha with TAO and stakes it on a hotkey, at whatever price.
-    AddStake { hotkey: AccountId, netuid: NetUid, amount_staked: Rao },
+    AddStake {
+        hotkey: AccountId,
+        netuid: NetUid,
+        amount_staked: Rao,
+    },
     /// Sells staked alpha for TAO, at whatever price.
-    RemoveStake { hotkey: AccountId, netuid: NetUid, amount_unstaked: Alpha },
+    RemoveStake {
+        hotkey: AccountId,
+        netuid: NetUid,
+        amount_unstaked: Alpha,
+    },
     /// [`Call::AddStake`] up to a price in rao per alpha; all or nothing unless partial.
     AddStakeLimit {
         hotkey: AccountId,
@@ -51,7 +64,11 @@ pub enum Call {
         allow_partial: bool,
     },
     /// Sells everything on one hotkey, if the price stays above the limit.
-    RemoveStakeFullLimit { hotkey: AccountId, netuid: NetUid, limit_price: Option<Rao> },
+    RemoveStakeFullLimit {
+        hotkey: AccountId,
+        netuid: NetUid,
+        limit_price: Option<Rao>,
+    },
     /// Changes the manager. Inside a subnet nothing is traded and nothing is charged.
     MoveStake {
         origin_hotkey: AccountId,
@@ -91,9 +108,16 @@ pub enum Call {
 
     // Locks (section 1.4).
     /// Locks alpha to a hotkey, or adds to the lock.
-    LockStake { hotkey: AccountId, netuid: NetUid, amount: Alpha },
+    LockStake {
+        hotkey: AccountId,
+        netuid: NetUid,
+        amount: Alpha,
+    },
     /// Takes the whole lock to another hotkey.
-    MoveLock { destination_hotkey: AccountId, netuid: NetUid },
+    MoveLock {
+        destination_hotkey: AccountId,
+        netuid: NetUid,
+    },
     /// Switches between a lock that stays and one that decays; a change to decaying is announced.
     SetPerpetualLock { netuid: NetUid, enabled: bool },
     /// Whether to refuse locked alpha from others.
@@ -120,7 +144,10 @@ pub enum Call {
 
     // Validating.
     /// A validator's judgement, signed by its hotkey.
-    SetWeights { netuid: NetUid, weights: Vec<(AccountId, u16)> },
+    SetWeights {
+        netuid: NetUid,
+        weights: Vec<(AccountId, u16)>,
+    },
 
     // Governance (section 4.2).
     /// Proposes a privileged change; the proposer's key counts as the first approval.

@@ -39,7 +39,10 @@ pub(crate) fn run(state: &mut State, height: Height) -> Vec<Event> {
 }
 
 fn subnet(state: &mut State, netuid: NetUid, tao: Rao, blocks: u64, events: &mut Vec<Event>) {
-    let (limit, per_block) = (state.schedule.supply_limit, state.schedule.alpha_per_block.0);
+    let (limit, per_block) = (
+        state.schedule.supply_limit,
+        state.schedule.alpha_per_block.0,
+    );
     let height = state.height;
     let Some(place) = state.subnets.get_mut(&netuid) else {
         return;

@@ -76,7 +76,9 @@ pub enum LedgerError {
     TooManyUnlocks,
     #[error("the receiving account does not accept locked alpha")]
     AccountRejectsLockedAlpha,
-    #[error("the owner's and role holders' locks do not decay: request an unlock, which is announced")]
+    #[error(
+        "the owner's and role holders' locks do not decay: request an unlock, which is announced"
+    )]
     InsiderLockMustBeAnnounced,
 
     // Take.

@@ -76,7 +76,9 @@ impl Genesis {
     /// What does not fit together.
     pub fn state(&self) -> Result<State, LedgerError> {
         if self.schedule.tempo == 0 || self.schedule.block_seconds == 0 {
-            return Err(LedgerError::UnfitChange("an epoch and a block last some time"));
+            return Err(LedgerError::UnfitChange(
+                "an epoch and a block last some time",
+            ));
         }
         let mut state = State {
             chain: self.chain,
@@ -144,7 +146,10 @@ impl Genesis {
             }
             if state.is_insider(&given.coldkey) {
                 let rates = state.rules.lock_rates;
-                let known = state.subnets.get(&RUN).and_then(|s| s.lock(&given.coldkey, 0));
+                let known = state
+                    .subnets
+                    .get(&RUN)
+                    .and_then(|s| s.lock(&given.coldkey, 0));
                 let fresh = || Lock::new(terms.owner_hotkey, LockMode::Perpetual, rates, 0);
                 let mut lock = known.unwrap_or_else(fresh);
                 let mass = lock.mass.checked_add(given.alpha);

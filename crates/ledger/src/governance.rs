@@ -55,13 +55,24 @@ impl Role {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    AssignRole { role: Role, holder: AccountId },
-    RemoveRole { role: Role, holder: AccountId },
-    ChangeCouncil { members: Vec<AccountId>, threshold: u16 },
+    AssignRole {
+        role: Role,
+        holder: AccountId,
+    },
+    RemoveRole {
+        role: Role,
+        holder: AccountId,
+    },
+    ChangeCouncil {
+        members: Vec<AccountId>,
+        threshold: u16,
+    },
     SetRule(RuleChange),
     /// Says publicly that something content-addressed will no longer be served by the run. Nothing is
     /// unpublished: no key can do that.
-    Deprecate { what: Hash },
+    Deprecate {
+        what: Hash,
+    },
 }
 
 /// One rule and its new value. Existing locks keep what they were made under.
@@ -330,8 +341,12 @@ pub(crate) fn settle(state: &mut State, now: Height, events: &mut Vec<Event>) {
         };
         let due = proposal.ready.is_some_and(|ready| ready <= now);
         // Asked again: a key may have left the council, or the world may have changed, since.
-        let stands = state.governance.is_enough(&proposal) && check(state, &proposal.effect).is_ok();
-        let old = now >= proposal.proposed.saturating_add(state.rules.proposal_lifetime);
+        let stands =
+            state.governance.is_enough(&proposal) && check(state, &proposal.effect).is_ok();
+        let old = now
+            >= proposal
+                .proposed
+                .saturating_add(state.rules.proposal_lifetime);
         let status = if due && stands {
             carry_out(state, &proposal.effect);
             events.push(Event::Executed {

@@ -44,7 +44,9 @@ pub enum Body {
     Action(SignedAction),
     Session(SignedSession),
     /// An epoch ran; `state` is the state's hash after it.
-    Epoch { state: Hash },
+    Epoch {
+        state: Hash,
+    },
     /// The operator of a development run moved the clock.
     Clock {},
 }
@@ -128,17 +130,23 @@ impl Line {
         if text.len() > MAX_LINE {
             return Err(unreadable("the line is too long".to_owned()));
         }
-        let line: Self = serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
+        let line: Self =
+            serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
         if line.entry.index != index {
             let found = line.entry.index;
-            return Err(JournalError::Order { expected: index, found });
+            return Err(JournalError::Order {
+                expected: index,
+                found,
+            });
         }
         if line.entry.hash() != line.hash {
             return Err(JournalError::Hash(index));
         }
         // What is not read is not hashed: a line may hold nothing but the entry.
         if line.text() != text {
-            return Err(unreadable("it is not written the way entries are".to_owned()));
+            return Err(unreadable(
+                "it is not written the way entries are".to_owned(),
+            ));
         }
         Ok(line)
     }

@@ -63,7 +63,14 @@ impl Ledger {
             body: Body::Genesis(Box::new(genesis)),
         };
         let head = entry.hash();
-        Ok((Self { state, len: 1, head }, entry))
+        Ok((
+            Self {
+                state,
+                len: 1,
+                head,
+            },
+            entry,
+        ))
     }
 
     #[must_use]
@@ -107,7 +114,11 @@ impl Ledger {
     ///
     /// # Errors
     /// Why it is refused; nothing has changed then.
-    pub fn session(&mut self, height: Height, session: SignedSession) -> Result<Applied, LedgerError> {
+    pub fn session(
+        &mut self,
+        height: Height,
+        session: SignedSession,
+    ) -> Result<Applied, LedgerError> {
         self.append(height, Body::Session(session))
     }
 
@@ -122,7 +133,9 @@ impl Ledger {
         }
         let mut state = self.state.clone();
         let events = epoch::run(&mut state, due);
-        let body = Body::Epoch { state: state.hash() };
+        let body = Body::Epoch {
+            state: state.hash(),
+        };
         Ok(self.commit(due, body, state, events))
     }
 
@@ -147,7 +160,10 @@ impl Ledger {
     pub fn replay(&mut self, entry: &Entry) -> Result<Applied, JournalError> {
         let index = entry.index;
         if index != self.len {
-            return Err(JournalError::Order { expected: self.len, found: index });
+            return Err(JournalError::Order {
+                expected: self.len,
+                found: index,
+            });
         }
         if entry.previous != self.head {
             return Err(JournalError::Previous(index));
@@ -220,18 +236,31 @@ impl Ledger {
     }
 
     fn commit(&mut self, height: Height, body: Body, state: State, events: Vec<Event>) -> Applied {
-        let entry = Entry { index: self.len, height, previous: self.head, body };
+        let entry = Entry {
+            index: self.len,
+            height,
+            previous: self.head,
+            body,
+        };
         let hash = entry.hash();
         self.state = state;
         self.len = self.len.saturating_add(1);
         self.head = hash;
-        Applied { entry, hash, events }
+        Applied {
+            entry,
+            hash,
+            events,
+        }
     }
 
     /// The ledger as bytes. Only right after an epoch can others check them.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        let snapshot = Snapshot { index: self.len - 1, head: self.head, state: &self.state };
+        let snapshot = Snapshot {
+            index: self.len - 1,
+            head: self.head,
+            state: &self.state,
+        };
         let mut bytes = MAGIC.to_vec();
         bytes.extend(postcard::to_allocvec(&snapshot).unwrap_or_default());
         bytes

@@ -232,8 +232,14 @@ mod tests {
         let perpetual = lock(LockMode::Perpetual).at(7200, false);
         assert_eq!(announced.at(7199, false).mass, perpetual.mass);
         let begun = announced.at(7200, false);
-        assert_eq!((begun.mass, begun.conviction), (perpetual.mass, perpetual.conviction));
-        let mut decaying = Lock { mode: LockMode::Decaying, ..perpetual };
+        assert_eq!(
+            (begun.mass, begun.conviction),
+            (perpetual.mass, perpetual.conviction)
+        );
+        let mut decaying = Lock {
+            mode: LockMode::Decaying,
+            ..perpetual
+        };
         decaying.roll(100_000, false);
         assert_eq!(announced.at(100_000, false), decaying);
         assert!(decaying.mass < Alpha(1_000_000_000_000));

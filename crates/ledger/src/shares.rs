@@ -143,7 +143,8 @@ impl SharePool {
             self.positions.remove_mut(&coldkey);
         } else {
             let entry = self.price;
-            self.positions.insert_mut(coldkey, Position { principal, entry });
+            self.positions
+                .insert_mut(coldkey, Position { principal, entry });
         }
     }
 }

@@ -183,10 +183,26 @@ mod tests {
 
     #[test]
     fn amounts_that_are_not_exact_are_refused() {
-        for text in ["", ".", "-1", "1e9", "1.0000000001", "18446744073.709551616", "1,5", "+1"] {
+        for text in [
+            "",
+            ".",
+            "-1",
+            "1e9",
+            "1.0000000001",
+            "18446744073.709551616",
+            "1,5",
+            "+1",
+        ] {
             assert!(text.parse::<Rao>().is_err(), "{text}");
         }
-        for json in ["1", "\"01\"", "\"1.0\"", "\"\"", "\"-1\"", "\"18446744073709551616\""] {
+        for json in [
+            "1",
+            "\"01\"",
+            "\"1.0\"",
+            "\"\"",
+            "\"-1\"",
+            "\"18446744073709551616\"",
+        ] {
             assert!(serde_json::from_str::<Rao>(json).is_err(), "{json}");
         }
         assert_eq!("0.5".parse(), Ok(Rao(UNIT / 2)));

@@ -3,7 +3,7 @@
 
 use covey_protocol::Hash;
 
-use super::{account, debit, credit, locks, stake};
+use super::{account, credit, debit, locks, stake};
 use crate::{
     account::AccountId,
     error::LedgerError,
@@ -33,8 +33,16 @@ pub fn announce(
     let ready = now.saturating_add(state.rules.coldkey_swap_delay);
     let subject = Subject::ColdkeySwap { coldkey };
     let notice = state.notices.announce(now, Some(ready), insider, subject);
-    account(state, coldkey).swap = Some(AnnouncedSwap { new_coldkey_hash, ready, notice });
-    events.push(Event::ColdkeySwapAnnounced { coldkey, new_coldkey_hash, ready });
+    account(state, coldkey).swap = Some(AnnouncedSwap {
+        new_coldkey_hash,
+        ready,
+        notice,
+    });
+    events.push(Event::ColdkeySwapAnnounced {
+        coldkey,
+        new_coldkey_hash,
+        ready,
+    });
     Ok(())
 }
 
@@ -101,8 +109,13 @@ pub fn swap(
         }
     }
     state.governance.swap(&old, new);
-    state.notices.close(announced.notice, Status::Done { at: now });
-    events.push(Event::ColdkeySwapped { old_coldkey: old, new_coldkey: new });
+    state
+        .notices
+        .close(announced.notice, Status::Done { at: now });
+    events.push(Event::ColdkeySwapped {
+        old_coldkey: old,
+        new_coldkey: new,
+    });
     if state.is_insider(&new) {
         locks::make_perpetual(state, &new);
     }

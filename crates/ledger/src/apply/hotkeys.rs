@@ -32,7 +32,11 @@ const COST_INTERVAL: u64 = 100_800;
 pub fn burn(subnet: &Subnet, bounds: (Rao, Rao), now: Height) -> Rao {
     let (price, at) = subnet.burn;
     let blocks = now.saturating_sub(at).saturating_mul(1000);
-    let left = mul_div(u128::from(price.0), decay(blocks, BURN_TAU).to_bits(), 1 << 64);
+    let left = mul_div(
+        u128::from(price.0),
+        decay(blocks, BURN_TAU).to_bits(),
+        1 << 64,
+    );
     let left = u64::try_from(left).unwrap_or(u64::MAX);
     Rao(left.min(bounds.1.0).max(bounds.0.0))
 }
@@ -59,7 +63,12 @@ pub fn register(
     let next = u64::try_from(next).unwrap_or(u64::MAX).min(bounds.1.0);
     subnet.burn = (Rao(next), now);
     subnet.neurons.insert_mut(hotkey);
-    events.push(Event::NeuronRegistered { netuid, hotkey, coldkey, burned });
+    events.push(Event::NeuronRegistered {
+        netuid,
+        hotkey,
+        coldkey,
+        burned,
+    });
     Ok(())
 }
 
@@ -67,7 +76,10 @@ pub fn register(
 #[must_use]
 pub fn network_cost(state: &State) -> Rao {
     let least = state.rules.subnet_cost;
-    let last = state.subnets.values().max_by_key(|subnet| subnet.registered);
+    let last = state
+        .subnets
+        .values()
+        .max_by_key(|subnet| subnet.registered);
     let cost = last.map_or(0, |last| {
         let fall = (last.cost.0 / COST_INTERVAL)
             .saturating_mul(state.height.saturating_sub(last.registered));
@@ -94,7 +106,11 @@ pub fn register_network(
     let pool = Pool::new(cost.0, cost.0, crate::pool::DEFAULT_QUOTE)?;
     let subnet = new_subnet(state, pool, cost, coldkey, hotkey);
     state.subnets.insert_mut(netuid, subnet);
-    events.push(Event::NetworkAdded { netuid, owner: coldkey, cost });
+    events.push(Event::NetworkAdded {
+        netuid,
+        owner: coldkey,
+        cost,
+    });
     super::locks::make_perpetual(state, &coldkey);
     Ok(())
 }
@@ -144,7 +160,14 @@ pub(crate) fn own(
         None => {
             let take = EIGHTEEN_PERCENT.min(state.rules.max_take);
             let take_raised = None;
-            state.hotkeys.insert_mut(hotkey, Hotkey { coldkey, take, take_raised });
+            state.hotkeys.insert_mut(
+                hotkey,
+                Hotkey {
+                    coldkey,
+                    take,
+                    take_raised,
+                },
+            );
             account(state, coldkey);
             Ok(())
         }
@@ -168,12 +191,19 @@ pub fn raise_take(
     if take <= manager.take {
         return Err(LedgerError::DelegateTakeTooLow);
     }
-    if manager.take_raised.is_some_and(|at| now < at.saturating_add(interval)) {
+    if manager
+        .take_raised
+        .is_some_and(|at| now < at.saturating_add(interval))
+    {
         return Err(LedgerError::DelegateTxRateLimitExceeded);
     }
     manager.take = take;
     manager.take_raised = Some(now);
-    events.push(Event::TakeIncreased { coldkey, hotkey, take });
+    events.push(Event::TakeIncreased {
+        coldkey,
+        hotkey,
+        take,
+    });
     Ok(())
 }
 
@@ -190,7 +220,11 @@ pub fn lower_take(
         return Err(LedgerError::DelegateTakeTooLow);
     }
     manager.take = take;
-    events.push(Event::TakeDecreased { coldkey, hotkey, take });
+    events.push(Event::TakeDecreased {
+        coldkey,
+        hotkey,
+        take,
+    });
     Ok(())
 }
 
@@ -226,7 +260,11 @@ pub fn authorise(
         return Err(LedgerError::BadSession(why));
     }
     // A hotkey that others stake on, or that owns a subnet, is a manager and not a tab's key.
-    if state.subnets.values().any(|subnet| subnet.owner_hotkey == key) {
+    if state
+        .subnets
+        .values()
+        .any(|subnet| subnet.owner_hotkey == key)
+    {
         return Err(LedgerError::NonAssociatedColdKey);
     }
     account(state, coldkey);
@@ -235,20 +273,32 @@ pub fn authorise(
         alpha = hand_over(state, key, coldkey)?;
     }
     let (take, take_raised) = (0, None);
-    state.hotkeys.insert_mut(key, Hotkey { coldkey, take, take_raised });
+    state.hotkeys.insert_mut(
+        key,
+        Hotkey {
+            coldkey,
+            take,
+            take_raised,
+        },
+    );
     let expires_at_ms = session.expires_at_ms;
-    let session = Session { coldkey, issued_at_ms, expires_at_ms };
+    let session = Session {
+        coldkey,
+        issued_at_ms,
+        expires_at_ms,
+    };
     state.sessions.insert_mut(key, session);
-    events.push(Event::SessionAuthorised { session_key: key, coldkey, expires_at_ms, alpha });
+    events.push(Event::SessionAuthorised {
+        session_key: key,
+        coldkey,
+        expires_at_ms,
+        alpha,
+    });
     Ok(())
 }
 
 /// Moves what a key earned on itself to a coldkey.
-fn hand_over(
-    state: &mut State,
-    key: AccountId,
-    coldkey: AccountId,
-) -> Result<Alpha, LedgerError> {
+fn hand_over(state: &mut State, key: AccountId, coldkey: AccountId) -> Result<Alpha, LedgerError> {
     let netuids: Vec<NetUid> = state.subnets.keys().copied().collect();
     let mut sum = Alpha::ZERO;
     for netuid in netuids {

@@ -49,7 +49,12 @@ pub fn lock(
     }
     lock.mass = lock.mass.checked_add(amount).ok_or(LedgerError::Overflow)?;
     store(state, netuid, coldkey, lock)?;
-    events.push(Event::StakeLocked { coldkey, hotkey, netuid, amount });
+    events.push(Event::StakeLocked {
+        coldkey,
+        hotkey,
+        netuid,
+        amount,
+    });
     Ok(())
 }
 
@@ -109,7 +114,11 @@ pub fn set_perpetual(
                 from = cliff;
                 lock.mode = LockMode::PerpetualUntil(cliff);
                 let mass = lock.mass;
-                let subject = Subject::Decay { netuid, coldkey, mass };
+                let subject = Subject::Decay {
+                    netuid,
+                    coldkey,
+                    mass,
+                };
                 state.notices.announce(now, Some(cliff), insider, subject);
             }
             (false, LockMode::PerpetualUntil(height)) => from = height,
@@ -117,7 +126,12 @@ pub fn set_perpetual(
         }
         store(state, netuid, coldkey, lock)?;
     }
-    events.push(Event::PerpetualLockUpdated { coldkey, netuid, enabled, from });
+    events.push(Event::PerpetualLockUpdated {
+        coldkey,
+        netuid,
+        enabled,
+        from,
+    });
     Ok(())
 }
 
@@ -144,13 +158,30 @@ pub fn unlock(
     let end = cliff.saturating_add(state.rules.unlock_release);
     lock.mass = lock.mass.saturating_sub(amount);
     lock.conviction = lock.conviction.saturating_sub(U64F64::from_num(amount.0));
-    lock.unlocks.push(Unlock { amount, requested: now, cliff, end });
+    lock.unlocks.push(Unlock {
+        amount,
+        requested: now,
+        cliff,
+        end,
+    });
     let hotkey = lock.hotkey;
     store(state, netuid, coldkey, lock)?;
     let insider = state.is_insider(&coldkey);
-    let subject = Subject::Unlock { netuid, coldkey, amount, end };
+    let subject = Subject::Unlock {
+        netuid,
+        coldkey,
+        amount,
+        end,
+    };
     state.notices.announce(now, Some(cliff), insider, subject);
-    events.push(Event::StakeUnlocked { coldkey, hotkey, netuid, amount, cliff, end });
+    events.push(Event::StakeUnlocked {
+        coldkey,
+        hotkey,
+        netuid,
+        amount,
+        cliff,
+        end,
+    });
     Ok(())
 }
 
@@ -159,7 +190,10 @@ pub fn make_perpetual(state: &mut State, coldkey: &AccountId) {
     let now = state.height;
     let netuids: Vec<NetUid> = state.subnets.keys().copied().collect();
     for netuid in netuids {
-        let lock = state.subnets.get(&netuid).and_then(|s| s.lock(coldkey, now));
+        let lock = state
+            .subnets
+            .get(&netuid)
+            .and_then(|s| s.lock(coldkey, now));
         if let Some(mut lock) = lock {
             if matches!(lock.mode, LockMode::PerpetualUntil(_)) {
                 void_decay(state, netuid, *coldkey);
@@ -197,9 +231,7 @@ fn existing(state: &State, netuid: NetUid, coldkey: &AccountId) -> Result<Lock, 
 
 fn void_decay(state: &mut State, netuid: NetUid, coldkey: AccountId) {
     let at = state.height;
-    let ours = |subject: &Subject| {
-        matches!(subject, Subject::Decay { netuid: n, coldkey: c, .. } if (*n, *c) == (netuid, coldkey))
-    };
+    let ours = |subject: &Subject| matches!(subject, Subject::Decay { netuid: n, coldkey: c, .. } if (*n, *c) == (netuid, coldkey));
     let pending: Vec<u64> = state
         .notices
         .iter()

@@ -58,21 +58,45 @@ pub fn call(state: &mut State, by: AccountId, call: &Call) -> Result<Vec<Event>,
     let mut events = Vec::new();
     let out = &mut events;
     match call {
-        Call::AddStake { hotkey, netuid, amount_staked } => {
+        Call::AddStake {
+            hotkey,
+            netuid,
+            amount_staked,
+        } => {
             stake::add(state, by, *hotkey, *netuid, *amount_staked, None, out)?;
         }
-        Call::AddStakeLimit { hotkey, netuid, amount_staked, limit_price, allow_partial } => {
+        Call::AddStakeLimit {
+            hotkey,
+            netuid,
+            amount_staked,
+            limit_price,
+            allow_partial,
+        } => {
             let limit = Some((*limit_price, *allow_partial));
             stake::add(state, by, *hotkey, *netuid, *amount_staked, limit, out)?;
         }
-        Call::RemoveStake { hotkey, netuid, amount_unstaked } => {
+        Call::RemoveStake {
+            hotkey,
+            netuid,
+            amount_unstaked,
+        } => {
             stake::remove(state, by, *hotkey, *netuid, *amount_unstaked, None, out)?;
         }
-        Call::RemoveStakeLimit { hotkey, netuid, amount_unstaked, limit_price, allow_partial } => {
+        Call::RemoveStakeLimit {
+            hotkey,
+            netuid,
+            amount_unstaked,
+            limit_price,
+            allow_partial,
+        } => {
             let limit = Some((*limit_price, *allow_partial));
             stake::remove(state, by, *hotkey, *netuid, *amount_unstaked, limit, out)?;
         }
-        Call::RemoveStakeFullLimit { hotkey, netuid, limit_price } => {
+        Call::RemoveStakeFullLimit {
+            hotkey,
+            netuid,
+            limit_price,
+        } => {
             let all = subnet(state, *netuid)?.stake(hotkey, &by);
             let limit = limit_price.map(|limit| (limit, false));
             stake::remove(state, by, *hotkey, *netuid, all, limit, out)?;
@@ -85,13 +109,33 @@ pub fn call(state: &mut State, by: AccountId, call: &Call) -> Result<Vec<Event>,
             destination_netuid,
             alpha_amount,
         } => {
-            let from = Place { coldkey: by, hotkey: *origin_hotkey, netuid: *origin_netuid };
-            let to = Place { coldkey: by, hotkey: *destination_hotkey, netuid: *destination_netuid };
+            let from = Place {
+                coldkey: by,
+                hotkey: *origin_hotkey,
+                netuid: *origin_netuid,
+            };
+            let to = Place {
+                coldkey: by,
+                hotkey: *destination_hotkey,
+                netuid: *destination_netuid,
+            };
             transfer::between(state, from, to, *alpha_amount, None, out)?;
         }
-        Call::SwapStake { hotkey, origin_netuid, destination_netuid, alpha_amount } => {
-            let from = Place { coldkey: by, hotkey: *hotkey, netuid: *origin_netuid };
-            let to = Place { netuid: *destination_netuid, ..from };
+        Call::SwapStake {
+            hotkey,
+            origin_netuid,
+            destination_netuid,
+            alpha_amount,
+        } => {
+            let from = Place {
+                coldkey: by,
+                hotkey: *hotkey,
+                netuid: *origin_netuid,
+            };
+            let to = Place {
+                netuid: *destination_netuid,
+                ..from
+            };
             transfer::between(state, from, to, *alpha_amount, None, out)?;
         }
         Call::SwapStakeLimit {
@@ -102,8 +146,15 @@ pub fn call(state: &mut State, by: AccountId, call: &Call) -> Result<Vec<Event>,
             limit_price,
             allow_partial,
         } => {
-            let from = Place { coldkey: by, hotkey: *hotkey, netuid: *origin_netuid };
-            let to = Place { netuid: *destination_netuid, ..from };
+            let from = Place {
+                coldkey: by,
+                hotkey: *hotkey,
+                netuid: *origin_netuid,
+            };
+            let to = Place {
+                netuid: *destination_netuid,
+                ..from
+            };
             let limit = Some((*limit_price, *allow_partial));
             transfer::between(state, from, to, *alpha_amount, limit, out)?;
         }
@@ -114,15 +165,30 @@ pub fn call(state: &mut State, by: AccountId, call: &Call) -> Result<Vec<Event>,
             destination_netuid,
             alpha_amount,
         } => {
-            let from = Place { coldkey: by, hotkey: *hotkey, netuid: *origin_netuid };
-            let to = Place { coldkey: *destination_coldkey, netuid: *destination_netuid, ..from };
+            let from = Place {
+                coldkey: by,
+                hotkey: *hotkey,
+                netuid: *origin_netuid,
+            };
+            let to = Place {
+                coldkey: *destination_coldkey,
+                netuid: *destination_netuid,
+                ..from
+            };
             transfer::between(state, from, to, *alpha_amount, None, out)?;
         }
         Call::TransferKeepAlive { dest, value } => pay(state, by, *dest, *value, out)?,
-        Call::LockStake { hotkey, netuid, amount } => {
+        Call::LockStake {
+            hotkey,
+            netuid,
+            amount,
+        } => {
             locks::lock(state, by, *hotkey, *netuid, *amount, out)?;
         }
-        Call::MoveLock { destination_hotkey, netuid } => {
+        Call::MoveLock {
+            destination_hotkey,
+            netuid,
+        } => {
             locks::relocate(state, by, *destination_hotkey, *netuid, out)?;
         }
         Call::SetPerpetualLock { netuid, enabled } => {
@@ -131,7 +197,10 @@ pub fn call(state: &mut State, by: AccountId, call: &Call) -> Result<Vec<Event>,
         Call::UnlockStake { netuid, amount } => locks::unlock(state, by, *netuid, *amount, out)?,
         Call::SetRejectLockedAlpha { enabled } => {
             account(state, by).accepts_locked = !enabled;
-            out.push(Event::RejectLockedAlphaUpdated { coldkey: by, enabled: *enabled });
+            out.push(Event::RejectLockedAlphaUpdated {
+                coldkey: by,
+                enabled: *enabled,
+            });
         }
         Call::BurnedRegister { netuid, hotkey } => {
             hotkeys::register(state, by, *hotkey, *netuid, out)?;

@@ -78,9 +78,11 @@ pub fn remove(
     }
     let alpha = match limit {
         None => amount,
-        Some((price, partial)) => {
-            Alpha(trade::within(amount.0, place.pool.max_sell(price.0)?, partial)?)
-        }
+        Some((price, partial)) => Alpha(trade::within(
+            amount.0,
+            place.pool.max_sell(price.0)?,
+            partial,
+        )?),
     };
     withdraw(state, netuid, hotkey, coldkey, alpha)?;
     let swap = trade::sell(state, netuid, alpha)?;

@@ -31,10 +31,18 @@ pub fn buy_free_of(pool: &Pool, tao: u64) -> Result<Swap, PoolError> {
     let output = pool.curve_buy(tao)?;
     let after = Pool {
         alpha: pool.alpha.saturating_sub(output),
-        tao: pool.tao.checked_add(tao).ok_or(PoolError::ReserveOverflow)?,
+        tao: pool
+            .tao
+            .checked_add(tao)
+            .ok_or(PoolError::ReserveOverflow)?,
         ..*pool
     };
-    Ok(Swap { input: tao, fee: 0, output, after })
+    Ok(Swap {
+        input: tao,
+        fee: 0,
+        output,
+        after,
+    })
 }
 
 fn bought(state: &mut State, netuid: NetUid, swap: Swap) -> Result<Swap, LedgerError> {

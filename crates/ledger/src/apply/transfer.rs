@@ -108,7 +108,11 @@ fn carry_lock(
         .filter(|lock| lock.mass >= excess)
         // What is unlocking already cannot be given away: its clock is somebody's notice.
         .ok_or(LedgerError::StakeUnavailable)?;
-    if !state.accounts.get(&receiver).is_some_and(|account| account.accepts_locked) {
+    if !state
+        .accounts
+        .get(&receiver)
+        .is_some_and(|account| account.accepts_locked)
+    {
         return Err(LedgerError::AccountRejectsLockedAlpha);
     }
     let theirs = place.lock(&receiver, now).filter(|lock| !lock.is_over());
@@ -118,7 +122,11 @@ fn carry_lock(
             mass: excess,
             conviction,
             // A receiver who is an insider gets what insiders' locks are.
-            mode: if state.is_insider(&receiver) { LockMode::Perpetual } else { lock.mode },
+            mode: if state.is_insider(&receiver) {
+                LockMode::Perpetual
+            } else {
+                lock.mode
+            },
             unlocks: Vec::new(),
             ..lock.clone()
         },

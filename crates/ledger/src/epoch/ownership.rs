@@ -35,15 +35,26 @@ pub(super) fn decide(state: &mut State, netuid: NetUid, events: &mut Vec<Event>)
         let ready = now.saturating_add(state.rules.takeover_notice);
         let subject = Subject::Takeover { netuid, king };
         let notice = state.notices.announce(now, Some(ready), true, subject);
-        takeover = Some(Takeover { king, since: now, ready, notice });
-        events.push(Event::TakeoverAnnounced { netuid, king, ready });
+        takeover = Some(Takeover {
+            king,
+            since: now,
+            ready,
+            notice,
+        });
+        events.push(Event::TakeoverAnnounced {
+            netuid,
+            king,
+            ready,
+        });
     }
     let due = takeover.filter(|takeover| takeover.ready <= now);
     if let Some(place) = state.subnets.get_mut(&netuid) {
         place.takeover = if due.is_some() { None } else { takeover };
     }
     if let Some(takeover) = due {
-        state.notices.close(takeover.notice, Status::Done { at: now });
+        state
+            .notices
+            .close(takeover.notice, Status::Done { at: now });
         crown(state, netuid, takeover.king, events);
     }
 }
@@ -52,7 +63,11 @@ pub(super) fn decide(state: &mut State, netuid: NetUid, events: &mut Vec<Event>)
 fn challenger(state: &State, netuid: NetUid) -> Option<AccountId> {
     let now = state.height;
     let place = state.subnets.get(&netuid)?;
-    if now < place.registered.saturating_add(state.schedule.ownership_age) {
+    if now
+        < place
+            .registered
+            .saturating_add(state.schedule.ownership_age)
+    {
         return None;
     }
     // Of equals the greater account: `max_by` keeps the last, and the map is ascending.

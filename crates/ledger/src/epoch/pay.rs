@@ -44,10 +44,20 @@ pub(super) fn divide(state: &mut State, netuid: NetUid, tao: Rao, events: &mut V
         u64::from(U16_UNIT),
     ));
     let rest = pending.saturating_sub(cut).0;
-    let (miners, validators, left) =
-        yuma::share_out(rest, &outcome.incentive, &outcome.dividends, &electorate.stakes);
+    let (miners, validators, left) = yuma::share_out(
+        rest,
+        &outcome.incentive,
+        &outcome.dividends,
+        &electorate.stakes,
+    );
 
-    let mut payments = Payments { state, netuid, owner, earnings: Earnings::new(), unpaid: left };
+    let mut payments = Payments {
+        state,
+        netuid,
+        owner,
+        earnings: Earnings::new(),
+        unpaid: left,
+    };
     payments.owner_cut(owner_hotkey, cut);
     let incentive = named(&electorate.miners, &miners);
     for (hotkey, amount) in &incentive {
@@ -57,7 +67,9 @@ pub(super) fn divide(state: &mut State, netuid: NetUid, tao: Rao, events: &mut V
     for (hotkey, amount) in &dividends {
         payments.validator(*hotkey, *amount);
     }
-    let Payments { earnings, unpaid, .. } = payments;
+    let Payments {
+        earnings, unpaid, ..
+    } = payments;
 
     remember_earnings(state, earnings);
     let height = state.height;
@@ -106,16 +118,23 @@ impl Electorate {
         miners.sort_unstable();
         miners.dedup();
         let number = |target: &AccountId| -> Option<u32> {
-            miners.binary_search(target).ok().and_then(|at| u32::try_from(at).ok())
+            miners
+                .binary_search(target)
+                .ok()
+                .and_then(|at| u32::try_from(at).ok())
         };
         // The largest by stake have permits, and the owner has one; of equals the lesser account.
-        let mut ranked: Vec<&AccountId> = hotkeys.iter().filter(|hotkey| stake(hotkey) > 0).collect();
+        let mut ranked: Vec<&AccountId> =
+            hotkeys.iter().filter(|hotkey| stake(hotkey) > 0).collect();
         ranked.sort_by_key(|hotkey| std::cmp::Reverse(stake(hotkey)));
         ranked.truncate(usize::from(schedule.validators));
         let validators = hotkeys
             .iter()
             .map(|hotkey| {
-                let weights = place.weights.get(hotkey).filter(|weights| fresh(weights.set));
+                let weights = place
+                    .weights
+                    .get(hotkey)
+                    .filter(|weights| fresh(weights.set));
                 let owner = *hotkey == place.owner_hotkey;
                 Validator {
                     stake: if weights.is_some() { stake(hotkey) } else { 0 },
@@ -124,19 +143,28 @@ impl Electorate {
                     miner: number(hotkey),
                     weights: weights.map_or_else(Vec::new, |weights| {
                         let targets = weights.targets.iter();
-                        targets.filter_map(|(target, weight)| Some((number(target)?, *weight))).collect()
+                        targets
+                            .filter_map(|(target, weight)| Some((number(target)?, *weight)))
+                            .collect()
                     }),
                     bonds: place.bonds.get(hotkey).map_or_else(Vec::new, |bonds| {
                         let bonds = bonds.iter();
                         bonds
-                            .filter_map(|(miner, bits)| Some((number(miner)?, U64F64::from_bits(*bits))))
+                            .filter_map(|(miner, bits)| {
+                                Some((number(miner)?, U64F64::from_bits(*bits)))
+                            })
                             .collect()
                     }),
                 }
             })
             .collect();
         let stakes = hotkeys.iter().map(stake).collect();
-        Self { hotkeys, validators, stakes, miners }
+        Self {
+            hotkeys,
+            validators,
+            stakes,
+            miners,
+        }
     }
 }
 

@@ -94,7 +94,11 @@ pub fn action(ledger: &Ledger, by: &str, call: Call) -> Action {
 pub fn signed(by: &str, action: Action) -> SignedAction {
     let key = key(by);
     let signature = key.sign_raw(&action.message().unwrap());
-    SignedAction { action, key: key.kind(), signature }
+    SignedAction {
+        action,
+        key: key.kind(),
+        signature,
+    }
 }
 
 /// Does a call now.
@@ -119,11 +123,23 @@ pub fn go_to(ledger: &mut Ledger, height: u64) -> Vec<Applied> {
 /// TAO and alpha are where the books say, to the rao, and no lock is above its stake.
 pub fn check(ledger: &Ledger) {
     let state = ledger.state();
-    let held: u128 = state.accounts.values().map(|a| u128::from(a.balance.0)).sum();
+    let held: u128 = state
+        .accounts
+        .values()
+        .map(|a| u128::from(a.balance.0))
+        .sum();
     let pooled: u128 = state.subnets.values().map(|s| u128::from(s.pool.tao)).sum();
-    assert_eq!(held + pooled, u128::from(state.issuance.0), "TAO is conserved");
+    assert_eq!(
+        held + pooled,
+        u128::from(state.issuance.0),
+        "TAO is conserved"
+    );
     for subnet in state.subnets.values() {
-        let staked: u128 = subnet.stakes.values().map(|p| u128::from(p.value().0)).sum();
+        let staked: u128 = subnet
+            .stakes
+            .values()
+            .map(|p| u128::from(p.value().0))
+            .sum();
         let beside = subnet.protocol_alpha.0 + subnet.alpha_burned.0 + subnet.pending.0;
         assert_eq!(
             staked + u128::from(beside),
@@ -137,7 +153,10 @@ pub fn check(ledger: &Ledger) {
         for (coldkey, _) in subnet.locks.iter() {
             let lock = subnet.lock(coldkey, state.height).unwrap();
             let total = subnet.total_stake(coldkey);
-            assert!(lock.bound(state.height) <= total, "a lock is covered by stake");
+            assert!(
+                lock.bound(state.height) <= total,
+                "a lock is covered by stake"
+            );
         }
     }
 }
