@@ -10,7 +10,7 @@ pub mod measure;
 
 use wasm_bindgen::prelude::*;
 
-use crate::contributor::{Contribution, intents::Intent};
+use crate::contributor::{Contribution, intents::Intent, keystore::Keystore};
 
 /// Runs once when the module is instantiated: panics become readable errors in the console.
 #[wasm_bindgen(start)]
@@ -28,11 +28,12 @@ pub struct Contributor {
 
 #[wasm_bindgen]
 impl Contributor {
-    /// `listener` is called with every message for the page, a plain object with a `type`.
+    /// `listener` is called with every message for the page, a plain object with a `type`. `keystore`
+    /// seals and opens the identity; see [`Keystore`](contributor::keystore::Keystore).
     #[wasm_bindgen(constructor)]
-    pub fn new(listener: js_sys::Function) -> Self {
+    pub fn new(listener: js_sys::Function, keystore: JsValue) -> Self {
         Self {
-            inner: Contribution::new(listener),
+            inner: Contribution::new(listener, Keystore::new(keystore)),
         }
     }
 

@@ -11,6 +11,7 @@ import { host } from "./app/format.js";
 import { Curve, spread } from "./app/history.js";
 import { holdSlot, WorkingLock } from "./app/locks.js";
 import { Panel } from "./app/panel.js";
+import { Payout } from "./app/payout.js";
 import { preflight } from "./app/problems.js";
 import { coordinators, readSettings, store } from "./app/settings.js";
 import { anythingStored, deleteStored, saveIdentity } from "./app/stored.js";
@@ -50,6 +51,7 @@ let waiters = [];
 const panel = new Panel((reason, on) => {
   trainer.send({ type: "override", reason: /** @type {any} */ (reason), on });
 });
+const payout = new Payout((text) => trainer.send({ type: "sign_session", text }));
 const receiptList = find("#receipts", ReceiptList);
 const frame = new Frame(draw);
 const working = new WorkingLock(() => environment.update());
@@ -86,6 +88,7 @@ function change(changes) {
 
 function draw() {
   panel.draw(situation);
+  if (situation.view) payout.draw(situation.view);
   const steps = situation.view?.run?.inner_steps;
   if (chart && chartStale && steps) {
     chartStale = false;
@@ -131,6 +134,9 @@ function hear(report) {
       break;
     case "sample":
       panel.sample.hear(report);
+      break;
+    case "session_signature":
+      payout.signed(report);
       break;
     case "identity":
       saveIdentity(report.secret_hex, situation.view?.volunteer ?? null);

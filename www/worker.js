@@ -11,8 +11,10 @@
 /** @typedef {{send(intent: Intent): void}} Contributor */
 /**
  * @typedef {{default(input: {module_or_path: Response | Promise<Response>}): Promise<unknown>,
- *   Contributor: new (report: (message: Report) => void) => Contributor}} Glue
+ *   Contributor: new (report: (message: Report) => void, keystore: import("./app/keystore.js").Keystore | undefined) => Contributor}} Glue
  */
+
+import { keystore } from "./app/keystore.js";
 
 const GLUE = new URL("module/covey.js", import.meta.url);
 const WASM = new URL("module/covey_bg.wasm", import.meta.url);
@@ -179,7 +181,7 @@ async function load() {
   }
   try {
     await glue.default({ module_or_path: await fetchModule() });
-    contributor = new glue.Contributor(report);
+    contributor = new glue.Contributor(report, keystore());
   } catch (error) {
     throw initFailure(error);
   }

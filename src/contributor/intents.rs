@@ -1,7 +1,7 @@
 //! What the page may ask for, and what it is told.
 
 use covey_protocol::{
-    Hash, Round,
+    Hash, Round, SignatureBytes,
     http::{ErrorCode, HeldOut},
 };
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,10 @@ pub enum Intent {
     },
     Forget,
     ExportIdentity,
+    /// Sign a session authorisation with this tab's key.
+    SignSession {
+        text: String,
+    },
 }
 
 fn full() -> u8 {
@@ -122,6 +126,10 @@ pub enum Message {
     },
     Identity {
         secret_hex: String,
+    },
+    SessionSignature {
+        signature: Option<SignatureBytes>,
+        error: Option<String>,
     },
     /// Nothing more will happen until the volunteer acts.
     Fatal {

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod follower;
 pub mod intents;
+pub mod keystore;
 pub mod link;
 pub mod pacing;
 pub mod platform;
@@ -21,10 +22,12 @@ pub mod work;
 
 use std::{cell::RefCell, rc::Rc};
 
+use covey_protocol::{Identity, SESSION_KEY_DOMAIN, SignatureBytes, limits::MAX_SESSION_TEXT};
 use wasm_bindgen_futures::spawn_local;
 
 use self::{
     intents::{Intent, Message},
+    keystore::Keystore,
     platform::sleep,
     session::Start,
     shared::{SampleRequest, Shared},
@@ -38,12 +41,14 @@ const PUBLISH_MS: f64 = 250.0;
 /// The volunteer's side of the page.
 pub struct Contribution {
     listener: js_sys::Function,
+    keystore: Keystore,
     shared: RefCell<Rc<Shared>>,
 }
 
 impl Contribution {
-    pub fn new(listener: js_sys::Function) -> Self {
+    pub fn new(listener: js_sys::Function, keystore: Keystore) -> Self {
         Self {
+            keystore,
             shared: RefCell::new(Rc::new(Shared::new(listener.clone()))),
             listener,
         }
@@ -98,14 +103,26 @@ impl Contribution {
                 }
             }),
             Intent::ExportIdentity => {
-                let slot = shared.view.borrow().slot;
+                let (slot, keystore) = (shared.view.borrow().slot, self.keystore.clone());
                 spawn_local(async move {
-                    match Store::open(slot).await.identity().await {
+                    match Store::open(slot, keystore).await.identity().await {
                         Ok(identity) => shared.tell(&Message::Identity {
                             secret_hex: covey_protocol::Hash(identity.secret()).to_string(),
                         }),
                         Err(error) => log::error!("the identity could not be read: {error}"),
                     }
+                });
+            }
+            Intent::SignSession { text } => {
+                let (slot, keystore) = (shared.view.borrow().slot, self.keystore.clone());
+                spawn_local(async move {
+                    let identity = Store::open(slot, keystore).await.identity().await;
+                    let signature = identity.and_then(|identity| sign_session(&identity, &text));
+                    let (signature, error) = match signature {
+                        Ok(signature) => (Some(signature), None),
+                        Err(error) => (None, Some(error)),
+                    };
+                    shared.tell(&Message::SessionSignature { signature, error });
                 });
             }
         }
@@ -128,7 +145,7 @@ impl Contribution {
         shared.share.set(start.share.clamp(1, 100));
         self.shared.replace(shared.clone());
         shared.enter(State::Connecting, "Looking for a coordinator.");
-        spawn_local(session::run(shared.clone(), start));
+        spawn_local(session::run(shared.clone(), start, self.keystore.clone()));
         spawn_local(async move {
             while !matches!(shared.view.borrow().state, State::Stopped | State::Failed) {
                 sleep(PUBLISH_MS).await;
@@ -137,4 +154,14 @@ impl Contribution {
             shared.publish();
         });
     }
+}
+
+/// This key's agreement to work for a wallet. The text says which key it is about: another key's
+/// authorisation is not ours to sign.
+fn sign_session(identity: &Identity, text: &str) -> Result<SignatureBytes, String> {
+    let line = format!("Session Key: {}", identity.id());
+    if text.len() > MAX_SESSION_TEXT || !text.lines().any(|found| found == line) {
+        return Err("the authorisation is for another key".to_owned());
+    }
+    Ok(identity.sign(SESSION_KEY_DOMAIN, text.as_bytes()))
 }

@@ -14,6 +14,7 @@ use wasm_bindgen_futures::spawn_local;
 use super::{
     follower::{FollowError, Follower},
     intents::{BackendChoice, Message},
+    keystore::Keystore,
     link,
     platform::sleep,
     probe,
@@ -38,8 +39,8 @@ pub struct Start {
 }
 
 /// Runs until the volunteer stops, telling the page how it ended.
-pub async fn run(shared: Rc<Shared>, start: Start) {
-    if let Err((message, remedy)) = contribute(&shared, start).await {
+pub async fn run(shared: Rc<Shared>, start: Start, keystore: Keystore) {
+    if let Err((message, remedy)) = contribute(&shared, start, keystore).await {
         shared.tell(&Message::Fatal {
             code: "storage",
             message: message.clone(),
@@ -53,8 +54,12 @@ pub async fn run(shared: Rc<Shared>, start: Start) {
     shared.enter(State::Stopped, "Stopped. Nothing is computed any more.");
 }
 
-async fn contribute(shared: &Rc<Shared>, start: Start) -> Result<(), (String, &'static str)> {
-    let store = Store::open(start.slot).await;
+async fn contribute(
+    shared: &Rc<Shared>,
+    start: Start,
+    keystore: Keystore,
+) -> Result<(), (String, &'static str)> {
+    let store = Store::open(start.slot, keystore).await;
     let identity = store.identity().await.map_err(|error| {
         (
             format!("This browser's stored identity cannot be used: {error}."),

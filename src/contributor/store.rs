@@ -1,6 +1,6 @@
 //! The browser's private file system (OPFS): identity and progress, per slot.
 //!
-//! `covey/slot-N/identity` holds the 32-byte secret; `covey/slot-N/<run>-a` and `-b` hold progress,
+//! `covey/slot-N/identity` holds the secret, sealed by the [`Keystore`]; `covey/slot-N/<run>-a` and `-b` hold progress,
 //! written in turn. Synchronous access handles are used because they exist in workers of all engines
 //! and their flush reaches the disk. Where the file system is refused (some private windows), the tab
 //! works from memory and says so.
@@ -15,6 +15,7 @@ use web_sys::{
 };
 
 use super::{
+    keystore::Keystore,
     platform::{random, scope, words},
     progress::Progress,
 };
@@ -25,6 +26,7 @@ const IDENTITY: &str = "identity";
 /// Storage of one slot; without a folder when the browser refuses.
 pub struct Store {
     folder: Option<FileSystemDirectoryHandle>,
+    keystore: Keystore,
 }
 
 async fn wait<T: JsCast>(promise: Promise) -> Result<T, String> {
@@ -62,7 +64,7 @@ async fn root() -> Result<FileSystemDirectoryHandle, String> {
 
 impl Store {
     /// Opens a slot's folder.
-    pub async fn open(slot: u32) -> Self {
+    pub async fn open(slot: u32, keystore: Keystore) -> Self {
         let folder = async {
             let covey = subfolder(&root().await?, ROOT).await?;
             subfolder(&covey, &format!("slot-{slot}")).await
@@ -70,10 +72,14 @@ impl Store {
         match folder.await {
             Ok(folder) => Self {
                 folder: Some(folder),
+                keystore,
             },
             Err(error) => {
                 log::warn!("the private file system is not available: {error}");
-                Self { folder: None }
+                Self {
+                    folder: None,
+                    keystore,
+                }
             }
         }
     }
@@ -101,13 +107,17 @@ impl Store {
     /// not silently become somebody else.
     pub async fn identity(&self) -> Result<Identity, String> {
         if let Some(bytes) = self.read(IDENTITY).await? {
-            let secret: [u8; 32] = bytes
-                .try_into()
-                .map_err(|_| "the stored identity is damaged".to_owned())?;
+            let (secret, sealed) = self.keystore.open(&bytes).await?;
+            if !sealed {
+                // From before secrets were sealed, or from a visit without WebCrypto.
+                let bytes = self.keystore.seal(&secret).await?;
+                self.write(IDENTITY, &bytes).await?;
+            }
             return Ok(Identity::from_secret(secret));
         }
         let secret = random().ok_or("the browser gave no random numbers")?;
-        self.write(IDENTITY, &secret).await?;
+        let bytes = self.keystore.seal(&secret).await?;
+        self.write(IDENTITY, &bytes).await?;
         Ok(Identity::from_secret(secret))
     }
 

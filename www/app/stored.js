@@ -4,6 +4,8 @@
 // before the module is loaded and whatever a crashed worker left. Only names that start with
 // "covey" are touched: other pages of the same origin may store things of their own.
 
+import { forgetKey } from "./keystore.js";
+
 /** @returns {Promise<string[]>} names in the private file system that are ours */
 async function ours() {
   /** @type {string[]} */
@@ -45,6 +47,8 @@ export async function deleteStored() {
     console.warn("private storage could not be read", error);
     complete = false;
   }
+  // Last: without it a copy of the stored identity opens nothing.
+  if (!(await forgetKey())) complete = false;
   try {
     for (const key of Object.keys(localStorage)) if (key.startsWith("covey.")) localStorage.removeItem(key);
   } catch {

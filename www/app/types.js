@@ -11,6 +11,7 @@
  * What the page wants from the worker.
  * @typedef {{type: "start", coordinators: string[], backend: BackendChoice, share: Share, slot: number}
  *   | {type: "pause"} | {type: "resume"} | {type: "stop"} | {type: "forget"} | {type: "export_identity"}
+ *   | {type: "sign_session", text: string}
  *   | {type: "share", value: Share}
  *   | ({type: "environment"} & Facts)
  *   | {type: "override", reason: OverridableReason, on: boolean}
@@ -85,6 +86,7 @@
  *   | {type: "receipt", receipt: Receipt} | ({type: "rejected"} & Rejection)
  *   | {type: "sample", text: string, done: boolean, error: string | null}
  *   | {type: "identity", secret_hex: string}
+ *   | {type: "session_signature", signature: string | null, error: string | null}
  *   | {type: "fatal", code: string, message: string, remedy: string, detail?: string}
  *   | {type: "script_running"} | {type: "ready"} | {type: "notice", code: string, message: string}
  *   | {type: "loading", loaded: number, total: number | null}

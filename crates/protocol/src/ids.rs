@@ -133,6 +133,9 @@ impl Hash {
     }
 }
 
+/// Domain of a session key's agreement to work for a wallet (economics section 5.1).
+pub const SESSION_KEY_DOMAIN: &str = "covey 2026-11 session key signature";
+
 /// A signing key and its public name. Signatures are domain-separated: a signature for one purpose
 /// never verifies for another.
 #[derive(Clone)]

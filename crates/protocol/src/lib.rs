@@ -19,7 +19,7 @@ pub mod run;
 pub mod socket;
 pub mod update;
 
-pub use ids::{Hash, Identity, Round, SignatureBytes, VolunteerId};
+pub use ids::{Hash, Identity, Round, SESSION_KEY_DOMAIN, SignatureBytes, VolunteerId};
 
 use thiserror::Error;
 

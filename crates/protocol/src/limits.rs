@@ -27,5 +27,7 @@ pub const MAX_NAME: usize = 64;
 pub const MAX_PRESENCE: usize = 100;
 /// Most points of the held-out history sent to a newcomer.
 pub const MAX_HISTORY: usize = 512;
+/// Longest session authorisation in bytes.
+pub const MAX_SESSION_TEXT: usize = 1024;
 /// Inner steps one packet may claim.
 pub const MAX_INNER_STEPS: u32 = 10_000;

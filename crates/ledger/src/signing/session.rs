@@ -15,7 +15,7 @@
 
 use std::fmt::Write;
 
-use covey_protocol::{Hash, Identity, SignatureBytes, VolunteerId};
+use covey_protocol::{Hash, Identity, SESSION_KEY_DOMAIN, SignatureBytes, VolunteerId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -35,9 +35,7 @@ pub const MAX_DOMAIN: usize = 259;
 pub const MAX_NONCE: usize = 32;
 
 /// Longest text that [`SessionAuthorisation::parse`] looks at.
-pub const MAX_TEXT: usize = 1024;
-
-const KEY_DOMAIN: &str = "covey 2026-11 session key signature";
+pub const MAX_TEXT: usize = covey_protocol::limits::MAX_SESSION_TEXT;
 
 const REQUEST: &str = " wants you to authorise a key to contribute with your account:";
 
@@ -220,7 +218,7 @@ impl SessionAuthorisation {
     /// The session key's signature. `key` must be the one named in `session_key`, or nothing will
     /// accept the result.
     pub fn sign_with_key(&self, key: &Identity) -> SignatureBytes {
-        key.sign(KEY_DOMAIN, self.message().as_bytes())
+        key.sign(SESSION_KEY_DOMAIN, self.message().as_bytes())
     }
 }
 
@@ -302,7 +300,7 @@ impl SignedSession {
         )
         .map_err(|_| SessionError::BadWalletSignature)?;
         VolunteerId(terms.session_key.0)
-            .verify(KEY_DOMAIN, text.as_bytes(), &self.key_signature)
+            .verify(SESSION_KEY_DOMAIN, text.as_bytes(), &self.key_signature)
             .map_err(|_| SessionError::BadKeySignature)
     }
 }
