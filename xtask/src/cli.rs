@@ -24,8 +24,11 @@ pub enum Task {
     Test(Test),
     /// Turn a text file or folder into a corpus that a coordinator can serve.
     Corpus(Corpus),
-    /// Build the browser module into www/module.
+    /// Build the browser modules, for training and for the wallet page, into www/module.
     Wasm {
+        /// Build the wallet module only, which takes a minute.
+        #[arg(long)]
+        wallet: bool,
         /// Shrink and compress it for visitors: minutes of work for a much smaller download. Needs
         /// Node and npm.
         #[arg(long)]
@@ -105,8 +108,10 @@ pub enum Part {
     Unit,
     /// The published vectors, natively and in WebAssembly, compared bit for bit.
     Vectors,
-    /// The vectors in WebAssembly, and the browser module's build.
+    /// The vectors in WebAssembly, the browser modules' build, and the wallet module in Node.
     Wasm,
+    /// The wallet module's build and its tests in Node.
+    Wallet,
     /// The page and a whole run in a real browser.
     E2e,
 }

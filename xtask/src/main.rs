@@ -41,8 +41,11 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Start(arguments) => start::start(&dirs, &arguments),
         Task::Test(arguments) => test::test(&dirs, &arguments),
         Task::Corpus(arguments) => corpus::delegate(&dirs, &arguments),
-        Task::Wasm { optimise } => {
-            wasm::build(&dirs, optimise)?;
+        Task::Wasm { wallet, optimise } => {
+            match wallet {
+                true => wasm::build_wallet(&dirs, optimise)?,
+                false => wasm::build(&dirs, optimise)?,
+            };
             Ok(ExitCode::SUCCESS)
         }
         Task::Bench(arguments) => bench::bench(&dirs, &arguments),

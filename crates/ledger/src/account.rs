@@ -81,6 +81,40 @@ impl fmt::Debug for AccountId {
     }
 }
 
+impl AccountId {
+    /// Reads an address of any network of Substrate's: the key is the same, only the prefix differs.
+    /// For what a person pastes or a wallet answers; everything else is read strictly, by `parse`.
+    ///
+    /// # Errors
+    /// As `parse`, but for the prefix.
+    pub fn from_any_network(text: &str) -> Result<Self, AccountError> {
+        if text.len() > MAX_TEXT + 2 {
+            return Err(AccountError::TooLong(text.len()));
+        }
+        let bytes = bs58::decode(text)
+            .into_vec()
+            .map_err(|_| AccountError::Alphabet)?;
+        // Prefixes from 64 on take two bytes.
+        let prefix = match bytes.first() {
+            Some(64..=127) => 2,
+            _ => 1,
+        };
+        if bytes.len() != prefix + 32 + CHECKSUM {
+            return Err(AccountError::Length(bytes.len()));
+        }
+        let Some((body, sum)) = bytes.split_last_chunk::<CHECKSUM>() else {
+            return Err(AccountError::Length(bytes.len()));
+        };
+        if *sum != checksum(body) {
+            return Err(AccountError::Checksum);
+        }
+        match body.split_last_chunk::<32>() {
+            Some((_, key)) => Ok(Self(*key)),
+            None => Err(AccountError::Length(bytes.len())),
+        }
+    }
+}
+
 impl FromStr for AccountId {
     type Err = AccountError;
 
@@ -179,6 +213,32 @@ mod tests {
                 Err(AccountError::Prefix(prefix))
             );
         }
+    }
+
+    #[test]
+    fn one_key_is_read_from_the_addresses_of_all_networks() {
+        for address in [
+            KNOWN[0].0,
+            "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5",
+            "HNZata7iMYWmk5RvZRTiAsSDhV8366zq2YGb3tLH5Upf74F",
+        ] {
+            let account = AccountId::from_any_network(address).map(|account| account.to_string());
+            assert_eq!(account.as_deref(), Ok(KNOWN[0].0), "{address}");
+            let typo = address.replace('V', "W");
+            assert_eq!(
+                AccountId::from_any_network(&typo),
+                Err(AccountError::Checksum)
+            );
+        }
+        let mut long = vec![0x50, 0x01];
+        long.extend([7; 32]);
+        long.extend(checksum(&long));
+        let text = bs58::encode(&long).into_string();
+        assert_eq!(
+            AccountId::from_any_network(&text),
+            Ok(AccountId([7; 32])),
+            "two bytes of prefix"
+        );
     }
 
     #[test]

@@ -7,6 +7,8 @@
 mod ownership;
 mod pay;
 
+pub use pay::validators;
+
 use crate::{
     emission,
     event::Event,

@@ -102,6 +102,24 @@ impl Ledger {
         self.state.epoch.saturating_add(self.state.schedule.tempo)
     }
 
+    /// The state at a later height if nothing but epochs happens until then, and how many those are:
+    /// what an action sent now would meet. `None` when that takes more than `most` epochs.
+    #[must_use]
+    pub fn state_at(&self, height: Height, most: u64) -> Option<(State, u64)> {
+        let mut state = self.state.clone();
+        let tempo = state.schedule.tempo.max(1);
+        let epochs = height.saturating_sub(state.epoch) / tempo;
+        if epochs > most {
+            return None;
+        }
+        for _ in 0..epochs {
+            let due = state.epoch.saturating_add(tempo);
+            epoch::run(&mut state, due);
+        }
+        state.height = state.height.max(height);
+        Some((state, epochs))
+    }
+
     /// Appends a signed action at a height.
     ///
     /// # Errors

@@ -263,3 +263,20 @@ fn an_unlock_is_public_and_nothing_leaves_before_its_cliff() {
     act(&mut ledger, "//Charlie", sell(989 * T)).unwrap();
     check(&ledger);
 }
+
+#[test]
+fn the_state_at_a_later_height_is_what_the_journal_reaches() {
+    let mut ledger = ledger();
+    let lock = Call::LockStake {
+        hotkey: hotkey(3),
+        netuid: RUN,
+        amount: Alpha(2000 * T),
+    };
+    act(&mut ledger, "//Charlie", lock).unwrap();
+    let foreseen = [100, 360, 1000].map(|height| ledger.state_at(height, 2));
+    for (foreseen, (height, epochs)) in foreseen.iter().zip([(100, 0), (360, 1), (1000, 2)]) {
+        go_to(&mut ledger, height);
+        assert_eq!(foreseen.as_ref(), Some(&(ledger.state().clone(), epochs)));
+    }
+    assert_eq!(ledger.state_at(1000 + 3 * 360, 2), None);
+}

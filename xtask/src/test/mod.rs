@@ -8,6 +8,7 @@ mod lint;
 mod report;
 mod tally;
 mod vectors;
+mod wallet;
 
 use std::process::{Command, ExitCode};
 
@@ -37,6 +38,7 @@ pub fn test(dirs: &Dirs, arguments: &Test) -> Result<ExitCode> {
             let digests = vectors::native(dirs, &mut report);
             browser_module(dirs, &digests, &mut report);
         }
+        Some(Part::Wallet) => wallet::run(dirs, &mut report),
         Some(Part::E2e) => browser::run(dirs, long, &mut report),
         None => {
             lint::run(dirs, &mut report);
@@ -67,13 +69,14 @@ fn unit(dirs: &Dirs, long: bool, report: &mut Report) {
     });
 }
 
-/// The vectors in WebAssembly, and the browser module.
+/// The vectors in WebAssembly, and the browser modules.
 fn browser_module(dirs: &Dirs, digests: &[String], report: &mut Report) {
     vectors::browser(dirs, digests, report);
-    report.part("browser module", || {
+    report.part("browser modules", || {
         wasm::build(dirs, false)?;
-        Ok(Tally::passed(1))
+        Ok(Tally::passed(2))
     });
+    wallet::run(dirs, report);
 }
 
 /// Runs `cargo test` and counts.

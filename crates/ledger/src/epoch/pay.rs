@@ -95,6 +95,17 @@ pub(super) fn divide(state: &mut State, netuid: NetUid, tao: Rao, events: &mut V
     }
 }
 
+/// Hotkeys that an epoch at `now` would ask: with a permit, stake and fresh weights. Ascending.
+#[must_use]
+pub fn validators(place: &Subnet, now: u64, schedule: &crate::params::Schedule) -> Vec<AccountId> {
+    let electorate = Electorate::of(place, now, schedule);
+    let asked = electorate.hotkeys.iter().zip(&electorate.validators);
+    asked
+        .filter(|(_, validator)| validator.permit && validator.stake > 0)
+        .map(|(hotkey, _)| *hotkey)
+        .collect()
+}
+
 /// Who votes and who is voted on, in ascending order.
 struct Electorate {
     hotkeys: Vec<AccountId>,
