@@ -13,9 +13,10 @@ import { asked, AuthoriseView } from "./authorise.js";
 import { Follower } from "./follow.js";
 import { loadModule } from "./load.js";
 import { Model } from "./model.js";
-import { account, button, known, rebuild } from "./nodes.js";
+import { account, button, known, rebuild, say } from "./nodes.js";
 import { People } from "./people.js";
 import { describe, problem, Trouble } from "./problems.js";
+import { inWords } from "./refusals.js";
 import { Signing } from "./signing.js";
 import { AccountView } from "./views/account.js";
 import { HistoryView } from "./views/history.js";
@@ -144,10 +145,17 @@ async function start() {
     }
     drawBar(follower);
     drawWho(people, go);
-    notices?.badge();
-    authorise?.draw();
-    views[at]?.draw();
-    signing.draw();
+    let trouble = "";
+    for (const draw of [() => notices?.badge(), () => authorise?.draw(), () => views[at]?.draw(), () => signing.draw()]) {
+      try {
+        draw();
+      } catch (error) {
+        // The copy may be too far behind the clock to be read as of now; its words say so.
+        if (error instanceof TypeError) throw error;
+        trouble ||= inWords(error);
+      }
+    }
+    say(find("#view-trouble", HTMLElement), trouble);
   }
 
   changed = () => frame.request();
