@@ -32,7 +32,7 @@ export function show(node, visible) {
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
  * @param {{class?: string, text?: string, title?: string}} [options]
- * @param {...Node} children
+ * @param {...(Node | string)} children
  * @returns {HTMLElementTagNameMap[K]}
  */
 export function make(tag, options = {}, ...children) {

@@ -1,7 +1,7 @@
 // @ts-check
 // A static server for the page without a coordinator, which a test can make misbehave: an answer for
-// a path replaces the file. In place of the built module it serves scripted-module.js and the
-// smallest valid WebAssembly, so the page's own behaviour is tested without building anything.
+// a path replaces the file. In place of the built modules it serves scripted-module.js and
+// scripted-wallet.js and the smallest valid WebAssembly, so the page's own behaviour is tested without building anything.
 
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
@@ -9,7 +9,11 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const WWW = process.env.COVEY_WWW ?? fileURLToPath(new URL("../../../www", import.meta.url));
-const SCRIPTED = fileURLToPath(new URL("./scripted-module.js", import.meta.url));
+/** What stands where the built modules would be. @type {Record<string, string>} */
+const SCRIPTED = {
+  "/module/covey.js": fileURLToPath(new URL("./scripted-module.js", import.meta.url)),
+  "/module/wallet.js": fileURLToPath(new URL("./scripted-wallet.js", import.meta.url)),
+};
 
 /** @type {Record<string, string>} */
 const TYPES = {
@@ -36,9 +40,8 @@ export async function site(/** @type {Record<string, Answer>} */ answers = {}) {
     requests.push(pathname);
     const answer = answers[pathname];
     if (answer) return answer(request, response);
-    if (pathname === "/module/covey_bg.wasm") return send(response, WASM, TYPES[".wasm"]);
-    const file = pathname === "/module/covey.js" ? SCRIPTED
-      : join(WWW, normalize(pathname === "/" ? "/index.html" : pathname));
+    if (/^\/module\/(covey|wallet)_bg\.wasm$/.test(pathname)) return send(response, WASM, TYPES[".wasm"]);
+    const file = SCRIPTED[pathname] ?? join(WWW, normalize(pathname === "/" ? "/index.html" : pathname));
     try {
       send(response, await readFile(file), TYPES[extname(file)]);
     } catch {
@@ -52,6 +55,7 @@ export async function site(/** @type {Record<string, Answer>} */ answers = {}) {
     port,
     requests,
     answers,
+    server,
     close: () => {
       server.closeAllConnections();
       return new Promise((resolve) => server.close(resolve));
