@@ -119,6 +119,7 @@ impl RoundsMachine {
             update,
             update_len,
             contributions: self.acceptances().map(|a| a.contribution()).collect(),
+            excluded: Vec::new(),
         };
         self.phase = Phase::Recording {
             record: Box::new(record.clone()),
