@@ -32,9 +32,7 @@ pub struct Exclusion {
 }
 
 /// Why a packet was left out; what each means is decided in `covey-scoring`.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExclusionReason {
     /// Every value is zero.
@@ -47,6 +45,8 @@ pub enum ExclusionReason {
     Replayed,
     /// It raised the loss when it was tried.
     Harmful,
+    /// It changed next to nothing for the better when it was tried.
+    Useless,
     /// The volunteer is barred for some rounds after a copy.
     Banned,
     /// Others with better scores took all the places.
@@ -55,12 +55,13 @@ pub enum ExclusionReason {
 
 impl ExclusionReason {
     /// All of them, in the order of the declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Empty,
         Self::Norm,
         Self::Copied,
         Self::Replayed,
         Self::Harmful,
+        Self::Useless,
         Self::Banned,
         Self::NotNeeded,
     ];
@@ -74,6 +75,7 @@ impl ExclusionReason {
             Self::Copied => "copied",
             Self::Replayed => "replayed",
             Self::Harmful => "harmful",
+            Self::Useless => "useless",
             Self::Banned => "banned",
             Self::NotNeeded => "not_needed",
         }
@@ -88,6 +90,7 @@ impl ExclusionReason {
             Self::Copied => "it repeats a contribution that came before it",
             Self::Replayed => "the same contribution was sent before",
             Self::Harmful => "it made the model worse when it was tried",
+            Self::Useless => "it did next to nothing for the model when it was tried",
             Self::Banned => "this identity is barred for some rounds after a copy",
             Self::NotNeeded => "others with better scores took all the places",
         }
@@ -225,7 +228,10 @@ mod tests {
     fn a_record_without_exclusions_reads_and_hashes_as_before_they_existed() {
         let json = serde_json::to_string(&record()).unwrap();
         assert!(!json.contains("excluded"));
-        assert_eq!(serde_json::from_str::<RoundRecord>(&json).unwrap(), record());
+        assert_eq!(
+            serde_json::from_str::<RoundRecord>(&json).unwrap(),
+            record()
+        );
     }
 
     #[test]

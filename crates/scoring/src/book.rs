@@ -92,7 +92,9 @@ impl Book {
         payload: &Hash,
         finding: &Finding,
     ) -> Option<ExclusionReason> {
-        let banned = self.peer(volunteer).is_some_and(|peer| peer.is_banned(round));
+        let banned = self
+            .peer(volunteer)
+            .is_some_and(|peer| peer.is_banned(round));
         let mut seen = self.peers.values().flat_map(|peer| &peer.payloads);
         if finding.fault.is_some() {
             finding.fault
@@ -175,15 +177,10 @@ impl Book {
             else {
                 continue;
             };
-            let harmful = || {
-                let evaluation = delivered.evaluation.as_ref()?;
-                let out = peer.is_harmful(rules, evaluation, window);
-                out.then_some(ExclusionReason::Harmful)
-            };
-            let newcomer = || {
-                (peer.positives < rules.merges_after).then_some(ExclusionReason::NotNeeded)
-            };
-            match reason.or_else(harmful).or_else(newcomer) {
+            let tried = || peer.judge(rules, delivered.evaluation.as_ref()?, window);
+            let newcomer =
+                || (peer.positives < rules.merges_after).then_some(ExclusionReason::NotNeeded);
+            match reason.or_else(tried).or_else(newcomer) {
                 Some(reason) => verdicts.excluded.push((*volunteer, reason)),
                 None => {
                     let gain = delivered.evaluation.map_or(0.0, |e| e.random);
@@ -201,7 +198,10 @@ impl Book {
             .excluded
             .extend(surplus.map(|volunteer| (volunteer, ExclusionReason::NotNeeded)));
         verdicts.excluded.sort();
-        verdicts.selected = candidates.into_iter().map(|(volunteer, ..)| volunteer).collect();
+        verdicts.selected = candidates
+            .into_iter()
+            .map(|(volunteer, ..)| volunteer)
+            .collect();
         verdicts.selected.sort();
         verdicts
     }
@@ -364,14 +364,21 @@ impl Book {
 
 impl Peer {
     /// Whether its packet is left out for what it did to the loss.
-    fn is_harmful(&self, rules: &Rules, evaluation: &Evaluation, window: &Window) -> bool {
+    fn judge(
+        &self,
+        rules: &Rules,
+        evaluation: &Evaluation,
+        window: &Window,
+    ) -> Option<ExclusionReason> {
+        let known = self.is_known(rules);
         if evaluation.random >= 0.0 {
-            return false;
+            let useless = evaluation.random < rules.useful * window.median * self.claimed;
+            return (useless && !known).then_some(ExclusionReason::Useless);
         }
         let turned = !evaluation.random.is_finite()
             || (window.median > 0.0 && evaluation.random < -rules.turncoat * window.median);
         let streak = excluded_for_negatives(self.negative_streak, &window.scores);
-        !self.is_known(rules) || turned || streak
+        (!known || turned || streak).then_some(ExclusionReason::Harmful)
     }
 }
 

@@ -140,10 +140,17 @@ impl Peer {
         self.banned_until.is_some_and(|until| round < until)
     }
 
-    /// Whether it has shown enough for its next packet to be merged on credit.
+    /// Whether it has shown enough for its next packet to be merged on credit: worthwhile evaluations,
+    /// and mostly those of late.
     #[must_use]
     pub fn is_known(&self, rules: &Rules) -> bool {
-        self.positives >= rules.earns_after.max(1)
+        self.positives >= rules.earns_after.max(1) && !self.is_poor()
+    }
+
+    /// Whether more than half of the newest evaluations were not worthwhile.
+    fn is_poor(&self) -> bool {
+        let poor = self.poor.iter().filter(|poor| **poor).count();
+        2 * poor > self.poor.len()
     }
 
     pub(crate) fn miss(&mut self, rules: &Rules, round: Round) {
@@ -225,14 +232,15 @@ impl Peer {
     /// The final score after `round`. Sync is 1: admission compares the hash of the weights a packet
     /// started from with the run's, which is stricter than any sample of them.
     pub(crate) fn settle(&mut self, rules: &Rules, round: Round) {
-        let poor = self.poor.iter().filter(|poor| **poor).count();
         let unpaid = self.is_banned(round.next())
-            || self
-                .unpaid_until
-                .is_some_and(|until| round.next() < until)
+            || self.unpaid_until.is_some_and(|until| round.next() < until)
             || self.positives < rules.earns_after
-            || self.last.is_some_and(|reason| reason != ExclusionReason::NotNeeded)
-            || 2 * poor > self.poor.len();
+            // The grace of ten windows is for who is already paid; pay waits for the proof.
+            || self.computation.average < rules.computation_threshold
+            || self
+                .last
+                .is_some_and(|reason| reason != ExclusionReason::NotNeeded)
+            || self.is_poor();
         let sync = 1.0;
         let score = final_score(
             &self.rating,

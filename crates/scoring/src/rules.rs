@@ -27,6 +27,10 @@ pub struct Rules {
     /// median packet gains: three bad rounds in a row (the spec's rule) are too many if they are very
     /// bad.
     pub turncoat: f64,
+    /// The packet of a volunteer that is not known yet is left out below this share of the median gain,
+    /// times the share of steps it claims: where averaging divides by the senders of an entry, random
+    /// values are applied in full, and half of them look good by chance.
+    pub useful: f64,
     /// An evaluation counts as positive from this share of the median gain, times the share of a full
     /// round's steps that the sender claims. It tells less work than claimed from bad luck.
     pub worthwhile: f64,
@@ -47,6 +51,7 @@ impl Default for Rules {
             earns_after: 3,
             merges_after: 0,
             turncoat: 0.5,
+            useful: 0.1,
             worthwhile: 1.0 / 3.0,
             forget_after: 256,
             capacity: 1024,
