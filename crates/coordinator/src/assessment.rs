@@ -233,22 +233,26 @@ impl Assessment {
         evaluations: &BTreeMap<VolunteerId, Evaluation>,
     ) -> Verdicts {
         let steps = f64::from(self.engine.spec().inner.steps.max(1));
-        let delivered = closed.packets.iter().zip(screened).map(|(received, screened)| {
-            let Acceptance {
-                volunteer,
-                inner_steps,
-                ..
-            } = received.acceptance;
-            Evidence {
-                volunteer,
-                work: Work::Delivered(Delivered {
-                    payload: received.payload,
-                    claimed: f64::from(inner_steps) / steps,
-                    finding: screened.finding,
-                    evaluation: evaluations.get(&volunteer).copied(),
-                }),
-            }
-        });
+        let delivered = closed
+            .packets
+            .iter()
+            .zip(screened)
+            .map(|(received, screened)| {
+                let Acceptance {
+                    volunteer,
+                    inner_steps,
+                    ..
+                } = received.acceptance;
+                Evidence {
+                    volunteer,
+                    work: Work::Delivered(Delivered {
+                        payload: received.payload,
+                        claimed: f64::from(inner_steps) / steps,
+                        finding: screened.finding,
+                        evaluation: evaluations.get(&volunteer).copied(),
+                    }),
+                }
+            });
         let missing = closed.missing.iter().map(|volunteer| Evidence {
             volunteer: *volunteer,
             work: Work::Missing,

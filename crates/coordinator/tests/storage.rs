@@ -46,6 +46,7 @@ fn record(round: u64, accepted: &[Acceptance]) -> SignedRecord {
         update: Some(hash),
         update_len: 1,
         contributions: accepted.iter().map(Acceptance::contribution).collect(),
+        excluded: Vec::new(),
     }
     .sign(&Identity::from_secret([1; 32]))
 }
@@ -70,14 +71,14 @@ fn journal_keeps_its_promises(open: impl Fn() -> Box<dyn Journal>) {
     assert_eq!(packet(0, 2).as_deref(), Some(&b"packet a"[..]));
     assert_eq!(packet(0, 3), None);
     let first = record(0, &[b, a]);
-    journal.record(&first).expect("kept");
+    journal.record(&first, None).expect("kept");
     assert_eq!(packet(0, 2), None, "its bytes are in the update now");
     assert_eq!(journal.acceptances(Round(0)).expect("read"), [b, a]);
     journal.accept(&c, b"packet c").expect("kept");
     // Never acknowledged: a failed write that reached the disk after all.
     journal.accept(&acceptance(1, 9), b"ghost").expect("kept");
     let second = record(1, &[c]);
-    journal.record(&second).expect("kept");
+    journal.record(&second, Some(b"the book")).expect("kept");
     drop(journal);
 
     let journal = open();

@@ -235,7 +235,7 @@ impl Peer {
         let unpaid = self.is_banned(round.next())
             || self.unpaid_until.is_some_and(|until| round.next() < until)
             || self.positives < rules.earns_after
-            // The grace of ten windows is for who is already paid; pay waits for the proof.
+            // Pay waits for the proof, without the grace the formula gives newcomers.
             || self.computation.average < rules.computation_threshold
             || self
                 .last

@@ -125,9 +125,9 @@ impl Assessor {
             if !go_on() {
                 break;
             }
-            let delta =
-                self.codec
-                    .weighted_mean(&[trial.update], &clip, AggregateMode::MeanR)?;
+            let delta = self
+                .codec
+                .weighted_mean(&[trial.update], &clip, AggregateMode::MeanR)?;
             let tried: Vec<f32> = theta
                 .iter()
                 .zip(&delta)

@@ -126,7 +126,9 @@ impl Assignment {
             let sequence = self
                 .sequences
                 .get(number % self.sequences.len().max(1))
-                .and_then(|(shard, start)| tokens.get(shard)?.get(*start..*start + self.context + 1))
+                .and_then(|(shard, start)| {
+                    tokens.get(shard)?.get(*start..*start + self.context + 1)
+                })
                 .ok_or(TrainingError::NoSequences(self.context + 1))?;
             batch.push(sequence);
         }

@@ -99,7 +99,12 @@ impl Kind {
     fn trains(self) -> bool {
         matches!(
             self,
-            Self::Honest | Self::Flipped | Self::Scaled | Self::Lazy | Self::Stale | Self::WrongShard
+            Self::Honest
+                | Self::Flipped
+                | Self::Scaled
+                | Self::Lazy
+                | Self::Stale
+                | Self::WrongShard
         )
     }
 }
@@ -322,13 +327,8 @@ impl<'a> Arena<'a> {
             last_round: &self.merged,
         };
         let screened = assessment.screen(&self.book, &closed);
-        let measured = assessment.measure(
-            &self.book,
-            &closed,
-            &screened,
-            &self.corpus.train,
-            || true,
-        );
+        let measured =
+            assessment.measure(&self.book, &closed, &screened, &self.corpus.train, || true);
         let evaluations = pollster::block_on(measured)?;
         if self.verbose {
             self.explain(received, &evaluations);
@@ -348,13 +348,19 @@ impl<'a> Arena<'a> {
             let Some(peer) = self.peers.iter().find(|p| p.identity.id() == name) else {
                 continue;
             };
-            let earlier = received.iter().filter(|other| {
-                other.acceptance.received_at_ms < one.acceptance.received_at_ms
-            });
+            let earlier = received
+                .iter()
+                .filter(|other| other.acceptance.received_at_ms < one.acceptance.received_at_ms);
             let (overlap, cosine) = earlier
                 .map(|other| other.update.similarity(&one.update))
-                .chain(self.merged.iter().map(|other| other.similarity(&one.update)))
-                .fold((0f64, 0f64), |(o, c), s| (o.max(s.overlap), c.max(s.cosine)));
+                .chain(
+                    self.merged
+                        .iter()
+                        .map(|other| other.similarity(&one.update)),
+                )
+                .fold((0f64, 0f64), |(o, c), s| {
+                    (o.max(s.overlap), c.max(s.cosine))
+                });
             let gain = evaluations.get(&name);
             let (own, random) = gain.map_or((f64::NAN, f64::NAN), |e| (e.own, e.random));
             let page = self.book.peer(&name);
@@ -452,7 +458,9 @@ impl<'a> Arena<'a> {
                 Kind::Copied => payloads[victim].clone(),
                 Kind::CopiedWithNoise => {
                     let dense = codec.decode(&payloads[victim])?.decompress();
-                    codec.compress(&disturbed(&dense, 0.2 * spread), &zeros)?.payload
+                    codec
+                        .compress(&disturbed(&dense, 0.2 * spread), &zeros)?
+                        .payload
                 }
                 Kind::LateCopy => match self.merged.get(number % self.merged.len().max(1)) {
                     Some(merged) => {
@@ -466,7 +474,9 @@ impl<'a> Arena<'a> {
                     .collect(),
                 Kind::Colluding => {
                     let wrong: Vec<f32> = typical.iter().map(|v| -v).collect();
-                    codec.compress(&disturbed(&wrong, 0.5 * spread), &zeros)?.payload
+                    codec
+                        .compress(&disturbed(&wrong, 0.5 * spread), &zeros)?
+                        .payload
                 }
                 _ => continue,
             };
@@ -479,8 +489,7 @@ impl<'a> Arena<'a> {
     fn train(&mut self, seed: &Hash) -> Result<Vec<Option<Vec<f32>>>, Failure> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let share = self.peers.len().div_ceil(threads).max(1);
-        let (engine, corpus, theta, round) =
-            (&self.engine, self.corpus, &self.theta, self.round);
+        let (engine, corpus, theta, round) = (&self.engine, self.corpus, &self.theta, self.round);
         thread::scope(|scope| {
             let workers: Vec<_> = self
                 .peers

@@ -89,7 +89,10 @@ fn run(
         arena.round()?;
         if (round + 1) % 5 == 0 || arena.verbose {
             let (loss, seconds) = (arena.loss()?, started.elapsed().as_secs());
-            eprintln!("{hostile} hostile, round {}: loss {loss:.4} ({seconds} s)", round + 1);
+            eprintln!(
+                "{hostile} hostile, round {}: loss {loss:.4} ({seconds} s)",
+                round + 1
+            );
         }
     }
     let paid = f64::from(arena.paid_rounds.max(1));
@@ -102,7 +105,11 @@ fn run(
         fate.merged += peer.merged;
         fate.earned += peer.earned / paid;
         if peer.kind == Kind::Honest && !peer.excluded.is_empty() {
-            eprintln!("honest {} left out: {:?}", peer.identity.id(), peer.excluded);
+            eprintln!(
+                "honest {} left out: {:?}",
+                peer.identity.id(),
+                peer.excluded
+            );
         }
     }
     let honest = kinds.get(&Kind::Honest).ok_or("nobody was honest")?;
