@@ -207,7 +207,9 @@ impl Book {
     }
 
     /// The round as a match: ranked by what each packet did to the loss on data of nobody. Who was
-    /// screened out or delivered nothing comes last. Doing nothing at all takes part, too, with a score
+    /// screened out or delivered nothing comes last; who is barred does not take part. A gain counts per
+    /// claimed share of a full round, so that a slow device can rank as high as a fast one; it is paid
+    /// for its share ([`weights`](Self::weights)). Doing nothing at all takes part, too, with a score
     /// of 0 and always the rating of a newcomer: a lone volunteer could not win anything otherwise.
     fn rate(
         &mut self,
@@ -218,16 +220,17 @@ impl Book {
         let mut volunteers = Vec::new();
         let mut field = Vec::new();
         for (volunteer, work) in evidence {
-            let out = screened.get(volunteer).is_some_and(Option::is_some);
-            let score = match work {
-                Work::Missing => Some(MISSING_SCORE),
-                Work::Delivered(_) if out => Some(MISSING_SCORE),
-                Work::Delivered(delivered) => delivered
-                    .evaluation
-                    .map(|evaluation| evaluation.random.max(MISSING_SCORE)),
+            let Some(peer) = self.peers.get(volunteer) else {
+                continue;
             };
-            let peer = self.peers.get(volunteer);
-            if let (Some(score), Some(peer)) = (score.filter(|s| !s.is_nan()), peer) {
+            let score = match (work, screened.get(volunteer).copied().flatten()) {
+                (Work::Delivered(_), Some(ExclusionReason::Banned)) => None,
+                (Work::Missing, _) | (Work::Delivered(_), Some(_)) => Some(MISSING_SCORE),
+                (Work::Delivered(delivered), None) => delivered
+                    .evaluation
+                    .map(|evaluation| per_share(evaluation.random, peer.claimed)),
+            };
+            if let Some(score) = score.filter(|score| !score.is_nan()) {
                 volunteers.push(*volunteer);
                 field.push((peer.rating, score));
             }
@@ -379,6 +382,18 @@ impl Peer {
             || (window.median > 0.0 && evaluation.random < -rules.turncoat * window.median);
         let streak = excluded_for_negatives(self.negative_streak, &window.scores);
         (!known || turned || streak).then_some(ExclusionReason::Harmful)
+    }
+}
+
+/// Least share of a full round that a gain is divided by.
+const LEAST_SHARE: f64 = 1.0 / 16.0;
+
+/// A gain per claimed share of a full round; a loss stays what it is.
+fn per_share(gain: f64, claimed: f64) -> f64 {
+    if gain > 0.0 {
+        gain / claimed.max(LEAST_SHARE)
+    } else {
+        gain.max(MISSING_SCORE)
     }
 }
 

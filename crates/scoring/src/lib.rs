@@ -20,6 +20,7 @@
 //! Everything here is IEEE arithmetic in a fixed order, with `exp` from the portable `libm` crate rather
 //! than the platform's, so an auditor in a browser gets the coordinator's bits.
 
+mod bits;
 pub mod book;
 pub mod checks;
 pub mod computation;

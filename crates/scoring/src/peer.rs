@@ -83,8 +83,10 @@ pub struct Peer {
     /// It earns nothing before this round.
     pub unpaid_until: Option<Round>,
     /// Share of a full round's steps that it claimed last.
+    #[serde(with = "crate::bits")]
     pub claimed: f64,
     /// Penalties of the newest round, multiplied.
+    #[serde(with = "crate::bits")]
     pub factor: f64,
     /// Newest payloads, newest last.
     pub payloads: VecDeque<Hash>,
@@ -93,6 +95,7 @@ pub struct Peer {
     pub merged: u64,
     pub excluded: u64,
     /// The final score as it stands, never negative.
+    #[serde(with = "crate::bits")]
     pub score: f64,
 }
 
