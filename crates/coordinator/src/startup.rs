@@ -36,7 +36,8 @@ use crate::{
 /// Rounds of acceptances and results the machine wants to remember.
 const REMEMBERED_ROUNDS: u64 = 256;
 
-/// Packets admitted beyond what a round may merge (Gauntlet's reserve).
+/// Packets admitted beyond what a round may merge (Gauntlet's reserve), where packets are tried: without
+/// trials there is nothing to choose by.
 const RESERVE: u32 = 10;
 
 /// Everything opened and rebuilt.
@@ -105,7 +106,11 @@ pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
         max_members: config.limits.connections,
         assessing: Some(Assessing {
             bound_ms: config.assess_seconds.saturating_mul(1000),
-            reserve: RESERVE,
+            reserve: if config.assess_sequences > 0 {
+                RESERVE
+            } else {
+                0
+            },
         }),
     };
     let clock = Clock::start();

@@ -150,8 +150,7 @@ impl Book {
                     if let Some(evaluation) = &delivered.evaluation
                         && reason.is_none()
                     {
-                        let enough = window.median * rules.worthwhile * peer.claimed;
-                        peer.evaluate(rules, evaluation, enough);
+                        peer.evaluate(rules, evaluation, window.median);
                     }
                 }
             }
@@ -183,7 +182,7 @@ impl Book {
             match reason.or_else(tried).or_else(newcomer) {
                 Some(reason) => verdicts.excluded.push((*volunteer, reason)),
                 None => {
-                    let gain = delivered.evaluation.map_or(0.0, |e| e.random);
+                    let gain = delivered.evaluation.map_or(0.0, |e| e.gain());
                     candidates.push((*volunteer, peer.score, gain));
                 }
             }
@@ -374,12 +373,11 @@ impl Peer {
         window: &Window,
     ) -> Option<ExclusionReason> {
         let known = self.is_known(rules);
-        if evaluation.random >= 0.0 {
-            let useless = evaluation.random < rules.useful * window.median * self.claimed;
+        if !evaluation.is_negative(rules, window.median) {
+            let useless = evaluation.gain() < rules.useful * window.median * self.claimed;
             return (useless && !known).then_some(ExclusionReason::Useless);
         }
-        let turned = !evaluation.random.is_finite()
-            || (window.median > 0.0 && evaluation.random < -rules.turncoat * window.median);
+        let turned = evaluation.is_destructive(rules, window.median);
         let streak = excluded_for_negatives(self.negative_streak, &window.scores);
         (!known || turned || streak).then_some(ExclusionReason::Harmful)
     }
@@ -397,10 +395,10 @@ fn per_share(gain: f64, claimed: f64) -> f64 {
     }
 }
 
-/// The round's loss scores on data of nobody, of packets that passed the checks.
+/// The round's gains, of packets that passed the checks.
 struct Window {
     scores: Vec<f64>,
-    /// Lower median of the positive scores, or of all if the window is bad; 0 without any.
+    /// Lower median of the positive gains; 0 in a bad window and without any.
     median: f64,
 }
 
@@ -413,7 +411,7 @@ impl Window {
             .iter()
             .filter(|(volunteer, _)| screened.get(volunteer) == Some(&None))
             .filter_map(|(_, work)| match work {
-                Work::Delivered(delivered) => Some(delivered.evaluation?.random),
+                Work::Delivered(delivered) => Some(delivered.evaluation?.gain()),
                 Work::Missing => None,
             })
             .filter(|score| !score.is_nan())

@@ -56,6 +56,33 @@ pub struct Evaluation {
     pub random: f64,
 }
 
+impl Evaluation {
+    /// What a packet is let in or left out by: the mean of both scores. The spec takes the score on
+    /// random data alone, but once a model is past its first rounds that of an honest packet is within
+    /// the noise of eight sequences around zero, while on its own data it is clear; whoever trained on
+    /// nothing or against the loss has neither.
+    #[must_use]
+    pub fn gain(&self) -> f64 {
+        0.5 * (self.own + self.random)
+    }
+
+    /// Whether it costs more than it may: on both together, or on random data alone so much that no
+    /// chance explains it. `typical` is the window's median gain.
+    #[must_use]
+    pub fn is_negative(&self, rules: &Rules, typical: f64) -> bool {
+        // NaN is neither.
+        !(self.gain() >= 0.0) || self.is_destructive(rules, typical)
+    }
+
+    /// Whether it is so bad that not even a known volunteer is forgiven.
+    #[must_use]
+    pub fn is_destructive(&self, rules: &Rules, typical: f64) -> bool {
+        let limit = -rules.turncoat * typical;
+        !(self.random.is_finite() && self.own.is_finite())
+            || (typical > 0.0 && self.random.min(self.gain()) < limit)
+    }
+}
+
 /// The newest evaluations of a volunteer, newest last, at most [`HISTORY`].
 type Marks = VecDeque<bool>;
 
@@ -192,11 +219,12 @@ impl Peer {
         self.banned_until = Some(later(round, BAN_WINDOWS));
     }
 
-    /// Takes an evaluation in; `enough` is the random score from which it counts as positive.
-    pub(crate) fn evaluate(&mut self, rules: &Rules, evaluation: &Evaluation, enough: f64) {
+    /// Takes an evaluation in; `typical` is the window's median gain.
+    pub(crate) fn evaluate(&mut self, rules: &Rules, evaluation: &Evaluation, typical: f64) {
         self.unevaluated = 0;
-        let negative = !(evaluation.random >= 0.0);
-        let worthwhile = evaluation.random > 0.0 && evaluation.random >= enough;
+        let negative = evaluation.is_negative(rules, typical);
+        let enough = rules.worthwhile * typical * self.claimed;
+        let worthwhile = !negative && evaluation.gain() > 0.0 && evaluation.gain() >= enough;
         push(&mut self.negative, negative);
         push(&mut self.poor, !worthwhile);
         if negative {

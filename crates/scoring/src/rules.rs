@@ -23,9 +23,8 @@ pub struct Rules {
     /// later evaluation means anything. So the default is 0, and a newcomer is merged when its own
     /// evaluation in that very round is not negative.
     pub merges_after: u32,
-    /// A known volunteer's packet is left out at once when it costs more than this many times what the
-    /// median packet gains: three bad rounds in a row (the spec's rule) are too many if they are very
-    /// bad.
+    /// Any packet is left out at once when it costs more than this many times what the median packet
+    /// gains: three bad rounds in a row (the spec's rule) are too many if they are very bad.
     pub turncoat: f64,
     /// The packet of a volunteer that is not known yet is left out below this share of the median gain,
     /// times the share of steps it claims: where averaging divides by the senders of an entry, random

@@ -127,9 +127,30 @@ fn run(
     })
 }
 
-/// Honest volunteers first, then hostile ones of the kinds in turn.
+/// Honest volunteers first, then hostile ones: a mixture that together with the other sizes' has every
+/// kind in it, or all of one kind.
 fn crowd(hostile: usize, only: Option<Kind>) -> Vec<Kind> {
-    let kinds = Kind::HOSTILE.into_iter().cycle();
+    let mixture: &[Kind] = match hostile {
+        0..=2 => &[Kind::Flipped, Kind::Noise],
+        3..=5 => &[
+            Kind::Colluding,
+            Kind::Lazy,
+            Kind::Copied,
+            Kind::Scaled,
+            Kind::Colluding,
+        ],
+        _ => &[
+            Kind::Stale,
+            Kind::CopiedWithNoise,
+            Kind::Zeros,
+            Kind::Garbage,
+            Kind::LateCopy,
+            Kind::WrongShard,
+            Kind::Lazy,
+            Kind::Flipped,
+        ],
+    };
+    let kinds = mixture.iter().copied().cycle();
     let hostile = kinds.map(|kind| only.unwrap_or(kind)).take(hostile);
     let honest = VOLUNTEERS - hostile.clone().count();
     let honest = std::iter::repeat_n(Kind::Honest, honest);

@@ -49,6 +49,9 @@ tied = true
 [run.inner]
 steps = 4
 batch = 2
+peak_lr = 3e-3
+warmup = 1
+ramp = 0
 "#;
 
 /// A data directory, a corpus, and a coordinator that may be running.
