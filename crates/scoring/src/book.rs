@@ -374,7 +374,8 @@ impl Peer {
     ) -> Option<ExclusionReason> {
         let known = self.is_known(rules);
         if !evaluation.is_negative(rules, window.median) {
-            let useless = evaluation.gain() < rules.useful * window.median * self.claimed;
+            let least = rules.useful * window.median * self.claimed - rules.resolution;
+            let useless = evaluation.gain() < least;
             return (useless && !known).then_some(ExclusionReason::Useless);
         }
         let turned = evaluation.is_destructive(rules, window.median);

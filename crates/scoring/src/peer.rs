@@ -70,14 +70,13 @@ impl Evaluation {
     /// chance explains it. `typical` is the window's median gain.
     #[must_use]
     pub fn is_negative(&self, rules: &Rules, typical: f64) -> bool {
-        // NaN is neither.
-        !(self.gain() >= 0.0) || self.is_destructive(rules, typical)
+        self.gain() < -rules.resolution || self.is_destructive(rules, typical)
     }
 
     /// Whether it is so bad that not even a known volunteer is forgiven.
     #[must_use]
     pub fn is_destructive(&self, rules: &Rules, typical: f64) -> bool {
-        let limit = -rules.turncoat * typical;
+        let limit = -rules.turncoat * typical - rules.resolution;
         !(self.random.is_finite() && self.own.is_finite())
             || (typical > 0.0 && self.random.min(self.gain()) < limit)
     }

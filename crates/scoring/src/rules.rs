@@ -30,6 +30,9 @@ pub struct Rules {
     /// times the share of steps it claims: where averaging divides by the senders of an entry, random
     /// values are applied in full, and half of them look good by chance.
     pub useful: f64,
+    /// Changes of the loss below this share of it are not told from rounding: they count as none. In the
+    /// first rounds of a run, while the learning rate warms up, everyone's are.
+    pub resolution: f64,
     /// An evaluation counts as positive from this share of the median gain, times the share of a full
     /// round's steps that the sender claims. It tells less work than claimed from bad luck.
     pub worthwhile: f64,
@@ -51,6 +54,7 @@ impl Default for Rules {
             merges_after: 0,
             turncoat: 0.5,
             useful: 0.1,
+            resolution: 1e-5,
             worthwhile: 1.0 / 3.0,
             forget_after: 256,
             capacity: 1024,

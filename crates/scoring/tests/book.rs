@@ -110,6 +110,16 @@ fn a_newcomer_that_does_harm_or_nothing_is_left_out_and_never_paid() {
 }
 
 #[test]
+fn what_rounding_hides_is_no_harm() {
+    let mut book = Book::default();
+    for round in 0..3 {
+        let evidence = [tried(1, round, -4e-6, 2e-6), tried(2, round, 3e-6, 1e-6)];
+        let verdicts = book.observe(&Rules::default(), Round(round), &evidence);
+        assert_eq!(verdicts.excluded, []);
+    }
+}
+
+#[test]
 fn one_bad_round_of_a_known_volunteer_is_forgiven_and_three_are_not() {
     let mut book = Book::default();
     rounds(&mut book, 0, 6, |round| vec![honest(6, round)]);

@@ -244,6 +244,14 @@ impl<'a> Arena<'a> {
         Ok(pollster::block_on(self.evaluator.loss(&self.theta))?)
     }
 
+    /// Incentive weights as they stand.
+    pub fn weights(&self) -> Result<Vec<(VolunteerId, u16)>, Failure> {
+        match &self.assessment {
+            Some(assessment) => Ok(self.book.weights(assessment.rules())?),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// One round from training to the merge.
     pub fn round(&mut self) -> Result<(), Failure> {
         let seed = Hash::of(&self.round.0.to_le_bytes());
@@ -382,10 +390,7 @@ impl<'a> Arena<'a> {
         received: &[Received],
         out: &BTreeMap<VolunteerId, ExclusionReason>,
     ) -> Result<(), Failure> {
-        let weights: BTreeMap<VolunteerId, u16> = match &self.assessment {
-            Some(assessment) => self.book.weights(assessment.rules())?.into_iter().collect(),
-            None => BTreeMap::new(),
-        };
+        let weights: BTreeMap<VolunteerId, u16> = self.weights()?.into_iter().collect();
         let total: f64 = weights.values().map(|w| f64::from(*w)).sum();
         self.paid_rounds += u32::from(total > 0.0);
         for peer in &mut self.peers {
@@ -419,9 +424,6 @@ impl<'a> Arena<'a> {
         // Whoever trains comes first, so that copiers have something to copy.
         for (peer, delta) in self.peers.iter_mut().zip(&deltas) {
             let payload = match (peer.kind, delta) {
-                (Kind::Stale, Some(_)) if peer.kept.is_some() => {
-                    peer.kept.clone().unwrap_or_default()
-                }
                 (kind, Some(delta)) => {
                     let delta: Vec<f32> = match kind {
                         Kind::Flipped => delta.iter().map(|v| -v).collect(),
@@ -441,7 +443,8 @@ impl<'a> Arena<'a> {
                     peer.kept = Some(compressed.payload.clone());
                     compressed.payload
                 }
-                (_, None) => Vec::new(),
+                // The stale one has nothing new; copiers and inventors get theirs below.
+                (_, None) => peer.kept.clone().unwrap_or_default(),
             };
             payloads.push(payload);
         }
@@ -488,17 +491,21 @@ impl<'a> Arena<'a> {
     /// Pseudo-gradients of those who train, on as many threads as there are processors.
     fn train(&mut self, seed: &Hash) -> Result<Vec<Option<Vec<f32>>>, Failure> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        let share = self.peers.len().div_ceil(threads).max(1);
         let (engine, corpus, theta, round) = (&self.engine, self.corpus, &self.theta, self.round);
-        thread::scope(|scope| {
-            let workers: Vec<_> = self
-                .peers
-                .chunks_mut(share)
-                .map(|peers| {
+        let mut shares: Vec<Vec<(usize, &mut Peer)>> = (0..threads).map(|_| Vec::new()).collect();
+        for (number, peer) in self.peers.iter_mut().enumerate() {
+            shares[number % threads].push((number, peer));
+        }
+        let mut deltas: Vec<Option<Vec<f32>>> = thread::scope(|scope| {
+            let workers: Vec<_> = shares
+                .into_iter()
+                .map(|share| {
                     scope.spawn(move || {
-                        peers
-                            .iter_mut()
-                            .map(|peer| peer.train(engine, corpus, theta, round, seed))
+                        share
+                            .into_iter()
+                            .map(|(number, peer)| {
+                                Ok((number, peer.train(engine, corpus, theta, round, seed)?))
+                            })
                             .collect::<Result<Vec<_>, Failure>>()
                     })
                 })
@@ -507,8 +514,11 @@ impl<'a> Arena<'a> {
             for worker in workers {
                 all.extend(worker.join().map_err(|_| "a training thread panicked")??);
             }
-            Ok(all)
-        })
+            all.sort_by_key(|(number, _)| *number);
+            Ok::<_, Failure>(all.into_iter().map(|(_, delta)| delta).collect())
+        })?;
+        deltas.resize(self.peers.len(), None);
+        Ok(deltas)
     }
 }
 
@@ -522,7 +532,7 @@ impl Peer {
         seed: &Hash,
     ) -> Result<Option<Vec<f32>>, Failure> {
         if !self.kind.trains() || (self.kind == Kind::Stale && self.kept.is_some()) {
-            return Ok(None.or_else(|| self.kept.as_ref().map(|_| Vec::new())));
+            return Ok(None);
         }
         let spec = engine.spec();
         let (seed, asked) = match self.kind {

@@ -2,7 +2,7 @@
 //! none, two, five and eight are hostile.
 //!
 //! `--corpus DIR [--rounds N] [--steps H] [--hostile K[,K...]] [--kind NAME] [--unprotected]
-//! [--verbose] [--write FILE]`; the last replaces the section between the attack markers of a Markdown
+//! [--verbose] [--json FILE] [--write FILE]`; the last replaces the section between the attack markers of a Markdown
 //! file. Hostile volunteers take the kinds in turn; `--kind` makes all of them one.
 
 mod arena;
@@ -58,6 +58,8 @@ struct Outcome {
     loss: f32,
     /// Share of all incentive that hostile peers got.
     leaked: f64,
+    /// Honest volunteers with an incentive weight at the end, of all.
+    honest_paid: (usize, usize),
     honest_excluded: u64,
     honest_packets: u64,
     kinds: BTreeMap<Kind, Fate>,
@@ -112,6 +114,18 @@ fn run(
             );
         }
     }
+    let weights: BTreeMap<_, _> = arena.weights()?.into_iter().collect();
+    let honest: Vec<bool> = arena
+        .peers
+        .iter()
+        .filter(|peer| peer.kind == Kind::Honest)
+        .map(|peer| {
+            weights
+                .get(&peer.identity.id())
+                .is_some_and(|weight| *weight > 0)
+        })
+        .collect();
+    let honest_paid = (honest.iter().filter(|paid| **paid).count(), honest.len());
     let honest = kinds.get(&Kind::Honest).ok_or("nobody was honest")?;
     Ok(Outcome {
         hostile,
@@ -121,6 +135,7 @@ fn run(
             .filter(|(kind, _)| **kind != Kind::Honest)
             .map(|(_, fate)| fate.earned)
             .sum(),
+        honest_paid,
         honest_excluded: honest.excluded + honest.refused,
         honest_packets: honest.excluded + honest.refused + honest.merged,
         kinds,
@@ -162,18 +177,20 @@ fn table(outcomes: &[Outcome], rounds: u64) -> String {
     let mut lines = vec![
         format!("After {rounds} rounds; loss in nats per token on held-out text."),
         String::new(),
-        "| hostile of 20 | held-out loss | against clean | incentive to hostile | honest packets left out |".into(),
-        "|---|---|---|---|---|".into(),
+        "| hostile of 20 | held-out loss | against clean | incentive to hostile | honest packets left out | honest volunteers paid at the end |".into(),
+        "|---|---|---|---|---|---|".into(),
     ];
     for outcome in outcomes {
         lines.push(format!(
-            "| {} | {:.4} | {:+.2} % | {:.2} % | {} of {} |",
+            "| {} | {:.4} | {:+.2} % | {:.2} % | {} of {} | {} of {} |",
             outcome.hostile,
             outcome.loss,
             100.0 * (outcome.loss / clean - 1.0),
             100.0 * outcome.leaked,
             outcome.honest_excluded,
             outcome.honest_packets,
+            outcome.honest_paid.0,
+            outcome.honest_paid.1,
         ));
     }
     lines.push(String::new());
@@ -213,10 +230,36 @@ fn write_section(path: &Path, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The headline numbers, as `cargo xtask bench --json` gathers them.
+fn rows(outcomes: &[Outcome]) -> Vec<serde_json::Value> {
+    let row = |name: String, value: f64, unit: &str| serde_json::json!({ "name": name, "value": value, "unit": unit });
+    let of = |outcome: &Outcome| {
+        let hostile = outcome.hostile;
+        [
+            row(
+                format!("{hostile} of 20 hostile: held-out loss"),
+                f64::from(outcome.loss),
+                "nats/token",
+            ),
+            row(
+                format!("{hostile} of 20 hostile: incentive to hostile"),
+                100.0 * outcome.leaked,
+                "%",
+            ),
+            row(
+                format!("{hostile} of 20 hostile: honest packets left out"),
+                outcome.honest_excluded as f64,
+                "packets",
+            ),
+        ]
+    };
+    outcomes.iter().flat_map(of).collect()
+}
+
 fn main() -> Result<(), Failure> {
     let folder = argument("--corpus").ok_or("--corpus DIR is needed: a prepared corpus")?;
     let corpus = Corpus::open(Path::new(&folder))?;
-    let rounds = argument("--rounds").map_or(Ok(16), |n| n.parse())?;
+    let rounds = argument("--rounds").map_or(Ok(14), |n| n.parse())?;
     let steps = argument("--steps").map_or(Ok(10), |n| n.parse())?;
     let only = match argument("--kind") {
         None => None,
@@ -235,6 +278,9 @@ fn main() -> Result<(), Failure> {
         .collect::<Result<Vec<_>, Failure>>()?;
     let table = table(&outcomes, rounds);
     println!("{table}");
+    if let Some(path) = argument("--json") {
+        std::fs::write(path, serde_json::to_vec_pretty(&rows(&outcomes))?)?;
+    }
     if let Some(path) = argument("--write") {
         write_section(Path::new(&path), &table)?;
     }
