@@ -20,7 +20,6 @@
 //! Everything here is IEEE arithmetic in a fixed order, with `exp` from the portable `libm` crate rather
 //! than the platform's, so an auditor in a browser gets the coordinator's bits.
 
-mod bits;
 pub mod book;
 pub mod checks;
 pub mod computation;
@@ -32,7 +31,9 @@ pub mod penalty;
 pub mod rating;
 pub mod rules;
 pub mod score;
+mod stored;
 pub mod sync;
+mod window;
 
 pub use book::{Book, Standing, Verdicts};
 pub use checks::{Checks, Finding, Submitted};

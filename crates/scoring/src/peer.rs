@@ -109,10 +109,10 @@ pub struct Peer {
     /// It earns nothing before this round.
     pub unpaid_until: Option<Round>,
     /// Share of a full round's steps that it claimed last.
-    #[serde(with = "crate::bits")]
+    #[serde(with = "crate::stored::bits")]
     pub claimed: f64,
     /// Penalties of the newest round, multiplied.
-    #[serde(with = "crate::bits")]
+    #[serde(with = "crate::stored::bits")]
     pub factor: f64,
     /// Newest payloads, newest last.
     pub payloads: VecDeque<Hash>,
@@ -121,7 +121,7 @@ pub struct Peer {
     pub merged: u64,
     pub excluded: u64,
     /// The final score as it stands, never negative.
-    #[serde(with = "crate::bits")]
+    #[serde(with = "crate::stored::bits")]
     pub score: f64,
 }
 

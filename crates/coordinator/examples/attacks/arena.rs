@@ -30,84 +30,13 @@ use covey_training::{
     outer::pseudo_gradient,
 };
 
+#[path = "kinds.rs"]
+mod kinds;
+
+pub use kinds::Kind;
+use kinds::{Sources, distort};
+
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// What a volunteer does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    Honest,
-    /// Nothing but zeros.
-    Zeros,
-    /// Random values of an honest packet's size.
-    Noise,
-    /// Honest work with the sign turned.
-    Flipped,
-    /// Honest work times 10^6, or as much as the decoder lets through.
-    Scaled,
-    /// An honest peer's packet of this round, signed anew.
-    Copied,
-    /// The same, disturbed by noise.
-    CopiedWithNoise,
-    /// An honest peer's packet of the last round, disturbed by noise.
-    LateCopy,
-    /// Its own first packet, again and again.
-    Stale,
-    /// Bytes that are no frames.
-    Garbage,
-    /// All of this kind push in one wrong direction, each a little differently.
-    Colluding,
-    /// A tenth of the steps, claiming all of them.
-    Lazy,
-    /// Trains honestly, but on one fixed piece of the corpus instead of what it was assigned.
-    WrongShard,
-}
-
-impl Kind {
-    pub const HOSTILE: [Self; 12] = [
-        Self::Flipped,
-        Self::Noise,
-        Self::Copied,
-        Self::Lazy,
-        Self::Scaled,
-        Self::Stale,
-        Self::Colluding,
-        Self::CopiedWithNoise,
-        Self::Zeros,
-        Self::Garbage,
-        Self::LateCopy,
-        Self::WrongShard,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Honest => "honest",
-            Self::Zeros => "zeros",
-            Self::Noise => "noise",
-            Self::Flipped => "sign-flipped",
-            Self::Scaled => "scaled",
-            Self::Copied => "copied",
-            Self::CopiedWithNoise => "copied with noise",
-            Self::LateCopy => "late copy with noise",
-            Self::Stale => "stale",
-            Self::Garbage => "garbage",
-            Self::Colluding => "colluding",
-            Self::Lazy => "lazy",
-            Self::WrongShard => "wrong shard",
-        }
-    }
-
-    fn trains(self) -> bool {
-        matches!(
-            self,
-            Self::Honest
-                | Self::Flipped
-                | Self::Scaled
-                | Self::Lazy
-                | Self::Stale
-                | Self::WrongShard
-        )
-    }
-}
 
 /// A corpus, read whole.
 pub struct Corpus {
@@ -169,28 +98,6 @@ pub struct Arena<'a> {
     /// Rounds in which anyone earned anything.
     pub paid_rounds: u32,
     pub verbose: bool,
-}
-
-/// Bits of a seed, spread.
-struct Noise(u64);
-
-impl Noise {
-    /// Roughly normal, variance 1.
-    fn next(&mut self) -> f32 {
-        let mut sum = 0.0;
-        for _ in 0..4 {
-            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let mut z = self.0;
-            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            sum += ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32 - 0.5;
-        }
-        sum * 1.732
-    }
-}
-
-fn size(values: &[f32]) -> f32 {
-    values.iter().map(|v| v * v).sum::<f32>().sqrt()
 }
 
 impl<'a> Arena<'a> {
@@ -418,72 +325,38 @@ impl<'a> Arena<'a> {
             .collect();
         let model = honest.first().copied().ok_or("somebody must be honest")?;
         let typical = deltas[model].clone().ok_or("honest peers train")?;
-        let spread = size(&typical) / (typical.len() as f32).sqrt();
 
-        let mut payloads: Vec<Vec<u8>> = Vec::new();
         // Whoever trains comes first, so that copiers have something to copy.
+        let mut payloads: Vec<Vec<u8>> = Vec::new();
         for (peer, delta) in self.peers.iter_mut().zip(&deltas) {
-            let payload = match (peer.kind, delta) {
-                (kind, Some(delta)) => {
-                    let delta: Vec<f32> = match kind {
-                        Kind::Flipped => delta.iter().map(|v| -v).collect(),
-                        Kind::Scaled => {
-                            let most = delta.iter().fold(0f32, |most, v| most.max(v.abs()));
-                            let factor = (0.2 * limit / most).min(1e6);
-                            delta.iter().map(|v| v * factor).collect()
-                        }
-                        _ => delta.clone(),
-                    };
-                    let kept = match kind {
+            payloads.push(match delta {
+                Some(delta) => {
+                    let sent = distort(peer.kind, delta, limit);
+                    let kept = match peer.kind {
                         Kind::Scaled => vec![0.0; delta.len()],
                         _ => peer.feedback.clone(),
                     };
-                    let compressed = codec.compress(&delta, &kept)?;
+                    let compressed = codec.compress(&sent, &kept)?;
                     peer.feedback = compressed.sent_feedback;
                     peer.kept = Some(compressed.payload.clone());
                     compressed.payload
                 }
                 // The stale one has nothing new; copiers and inventors get theirs below.
-                (_, None) => peer.kept.clone().unwrap_or_default(),
-            };
-            payloads.push(payload);
+                None => peer.kept.clone().unwrap_or_default(),
+            });
         }
-        let zeros = vec![0.0; typical.len()];
-        for (number, peer) in self.peers.iter_mut().enumerate() {
-            let mut noise = Noise(self.round.0 << 16 | number as u64);
-            let mut disturbed = |values: &[f32], by: f32| -> Vec<f32> {
-                values.iter().map(|v| v + by * noise.next()).collect()
-            };
+        for (number, peer) in self.peers.iter().enumerate() {
             let victim = honest[number % honest.len()];
-            let payload = match peer.kind {
-                Kind::Zeros => codec.compress(&zeros, &zeros)?.payload,
-                Kind::Noise => codec.compress(&disturbed(&zeros, spread), &zeros)?.payload,
-                Kind::Copied => payloads[victim].clone(),
-                Kind::CopiedWithNoise => {
-                    let dense = codec.decode(&payloads[victim])?.decompress();
-                    codec
-                        .compress(&disturbed(&dense, 0.2 * spread), &zeros)?
-                        .payload
-                }
-                Kind::LateCopy => match self.merged.get(number % self.merged.len().max(1)) {
-                    Some(merged) => {
-                        let dense = disturbed(&merged.decompress(), 0.2 * spread);
-                        codec.compress(&dense, &zeros)?.payload
-                    }
-                    None => codec.compress(&disturbed(&zeros, spread), &zeros)?.payload,
-                },
-                Kind::Garbage => (0..codec.payload_len())
-                    .map(|_| (noise.next().to_bits() >> 8) as u8)
-                    .collect(),
-                Kind::Colluding => {
-                    let wrong: Vec<f32> = typical.iter().map(|v| -v).collect();
-                    codec
-                        .compress(&disturbed(&wrong, 0.5 * spread), &zeros)?
-                        .payload
-                }
-                _ => continue,
+            let sources = Sources {
+                codec: &codec,
+                typical: &typical,
+                victim: &payloads[victim],
+                late: self.merged.get(number % self.merged.len().max(1)),
             };
-            payloads[number] = payload;
+            let seed = (self.round.0 << 16) | number as u64;
+            if let Some(forged) = sources.forge(peer.kind, seed)? {
+                payloads[number] = forged;
+            }
         }
         Ok(payloads)
     }
