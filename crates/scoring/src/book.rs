@@ -207,8 +207,9 @@ impl Book {
     /// The round as a match: ranked by what each packet did to the loss on data of nobody. Who was
     /// screened out or delivered nothing comes last; who is barred does not take part. A gain counts per
     /// claimed share of a full round, so that a slow device can rank as high as a fast one; it is paid
-    /// for its share ([`weights`](Self::weights)). Doing nothing at all takes part, too, with a score
-    /// of 0 and always the rating of a newcomer: a lone volunteer could not win anything otherwise.
+    /// for its share ([`weights`](Self::weights)). Doing nothing at all takes part, too, once for
+    /// each volunteer, with a score of 0 and always the rating of a newcomer: a lone volunteer could not
+    /// win anything otherwise, and of many that are equally good some would always be last.
     fn rate(
         &mut self,
         rules: &Rules,
@@ -233,7 +234,8 @@ impl Book {
                 field.push((peer.rating, score));
             }
         }
-        field.push((rules.rating.initial, 0.0));
+        let nothing = (rules.rating.initial, 0.0);
+        field.extend(std::iter::repeat_n(nothing, volunteers.len()));
         // Numbers that are not finite cannot get here, and if they did the ratings would stay as they
         // are.
         if let Ok(ratings) = rules.rating.rate(&field) {
