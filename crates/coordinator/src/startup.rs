@@ -105,7 +105,7 @@ pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
         seed_key: secrets.seed_key,
         max_members: config.limits.connections,
         assessing: Some(Assessing {
-            bound_ms: config.assess_seconds.saturating_mul(1000),
+            bound_ms: assess_seconds(config).saturating_mul(1000),
             reserve: if config.assess_sequences > 0 {
                 RESERVE
             } else {
@@ -173,8 +173,14 @@ async fn assessing(
         corpus: Arc::clone(corpus),
         manifest: Arc::new(manifest.clone()),
         trials,
-        bound: Duration::from_secs(config.assess_seconds),
+        bound: Duration::from_secs(assess_seconds(config)),
+        stopping: Arc::default(),
     })
+}
+
+/// Beyond an hour a round would rather seem to hang.
+fn assess_seconds(config: &Config) -> u64 {
+    config.assess_seconds.min(3600)
 }
 
 /// The book of scores, or an empty one for a run that has none yet.

@@ -6,7 +6,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -46,6 +49,8 @@ pub struct Assessing {
     pub trials: bool,
     /// Time the rounds wait.
     pub bound: Duration,
+    /// Set when the coordinator stops: no further packet is tried.
+    pub stopping: Arc<AtomicBool>,
 }
 
 /// A round to assess, as the machine names it.
@@ -92,8 +97,12 @@ impl Coordinator {
         );
     }
 
-    /// The verdict of an assessment, unless the round has gone on without it.
+    /// The verdict of an assessment, unless the round has gone on without it. A coordinator that stops
+    /// leaves the round to its successor, which has the packets and the time.
     pub(super) fn assessed(&mut self, book: Book, event: Event) {
+        if self.stopped.is_some() {
+            return;
+        }
         let waiting = matches!(self.machine.phase(), Phase::Assessing { .. });
         let ours =
             matches!(&event, Event::Assessed { round, .. } if *round == self.machine.round());
@@ -263,7 +272,8 @@ impl Assessing {
         let work = move || {
             let closed = field.closed();
             let evaluations = if this.trials {
-                let go_on = || Instant::now() < until;
+                let stopping = &this.stopping;
+                let go_on = || Instant::now() < until && !stopping.load(Ordering::Relaxed);
                 let trials = this
                     .assessment
                     .measure(&book, &closed, &screened, &tokens, go_on);
