@@ -132,6 +132,10 @@ function hear(report) {
       receiptList.reject(report);
       panel.announce(`Contribution to round ${report.round} not accepted`);
       break;
+    case "left_out":
+      receiptList.leaveOut(report);
+      panel.announce(`Contribution to round ${report.round} received but not merged`);
+      break;
     case "sample":
       panel.sample.hear(report);
       break;

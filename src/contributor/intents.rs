@@ -3,6 +3,7 @@
 use covey_protocol::{
     Hash, Round, SignatureBytes,
     http::{ErrorCode, HeldOut},
+    record::ExclusionReason,
 };
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +119,13 @@ pub enum Message {
         round: Round,
         code: ErrorCode,
         message: String,
+    },
+    /// A contribution with a receipt was left out of the merge.
+    LeftOut {
+        round: Round,
+        packet: Hash,
+        reason: ExclusionReason,
+        message: &'static str,
     },
     Sample {
         text: String,

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use covey_protocol::{
     Identity, PROTOCOL, PROTOCOL_MIN,
     http::ErrorCode,
+    record::RoundRecord,
     socket::{Backend, ClientFrame, ServerFrame, sign_hello},
 };
 use futures::{
@@ -246,6 +247,7 @@ fn absorb(shared: &Shared, frame: ServerFrame) {
             shared.changed.set();
         }
         ServerFrame::RoundClosed { record } => {
+            tell_if_left_out(shared, &record.record);
             let mut link = shared.link.borrow_mut();
             link.closed.insert(record.record.round, *record);
             while link.closed.len() > 16 {
@@ -282,6 +284,21 @@ fn absorb(shared: &Shared, frame: ServerFrame) {
         | ServerFrame::Welcome { .. }
         | ServerFrame::Denied { .. }
         | ServerFrame::Restarting { .. } => {}
+    }
+}
+
+/// The receipt of a contribution that was left out stands, and so does the error feedback: what it held
+/// counts as sent (spec 1.1, "accepted"). Putting it back would send again what was just judged.
+fn tell_if_left_out(shared: &Shared, record: &RoundRecord) {
+    let me = shared.view.borrow().volunteer;
+    let mut excluded = record.excluded.iter();
+    if let Some(exclusion) = excluded.find(|exclusion| Some(exclusion.volunteer) == me) {
+        shared.tell(&Message::LeftOut {
+            round: record.round,
+            packet: exclusion.packet,
+            reason: exclusion.reason,
+            message: exclusion.reason.explanation(),
+        });
     }
 }
 

@@ -406,6 +406,12 @@ describe("the live panel", () => {
     await page.getByText("Not accepted: The round is closed.").waitFor();
   });
 
+  on("a_packet_left_out_of_the_merge_is_listed_with_its_reason", async ({ page, home }) => {
+    await contribute(page, home.url);
+    await (await worker(page)).tell(training(), { type: "left_out", round: 12, packet: "e5".repeat(32), reason: "harmful", message: "it made the model worse when it was tried" });
+    await page.getByText("Received, but not merged: it made the model worse when it was tried.").waitFor();
+  });
+
   on("a_long_run_keeps_the_curve_bounded", async ({ page, home }) => {
     await page.goto(home.url);
     const result = await page.evaluate(async () => {

@@ -84,6 +84,7 @@
  * the module.
  * @typedef {{type: "view", view: View} | ({type: "loss"} & Loss) | ({type: "held_out"} & HeldOut)
  *   | {type: "receipt", receipt: Receipt} | ({type: "rejected"} & Rejection)
+ *   | {type: "left_out", round: number, packet: string, reason: string, message: string}
  *   | {type: "sample", text: string, done: boolean, error: string | null}
  *   | {type: "identity", secret_hex: string}
  *   | {type: "session_signature", signature: string | null, error: string | null}

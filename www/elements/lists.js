@@ -39,6 +39,16 @@ export class ReceiptList extends HTMLElement {
     this.#prepend(make("tr", { class: "rejected" }, cell("th", count(rejection.round)), words));
   }
 
+  /**
+   * Says that a contribution was received but not merged; its receipt stays.
+   * @param {{round: number, packet: string, message: string}} exclusion
+   */
+  leaveOut(exclusion) {
+    const words = make("td", { text: `Received, but not merged: ${exclusion.message}.` });
+    words.colSpan = 3;
+    this.#prepend(make("tr", { class: "rejected" }, cell("th", count(exclusion.round)), words));
+  }
+
   /** @param {HTMLTableRowElement} row */
   #prepend(row) {
     const body = find("tbody", HTMLElement, this);

@@ -24,18 +24,8 @@ pub fn bench(dirs: &Dirs, arguments: &Bench) -> Result<ExitCode> {
         .map(std::path::absolute)
         .transpose()?;
     match arguments.what {
-        Benchmark::Convergence => {
-            let mut command = Command::new(shell::example(dirs, "convergence")?);
-            if !arguments.rest.iter().any(|argument| argument == "--corpus") {
-                let corpus = corpus::prepare(dirs, None, Model::Tiny)?;
-                command.arg("--corpus").arg(corpus.folder);
-            }
-            if let Some(json) = &json {
-                command.arg("--json").arg(json);
-            }
-            command.arg("--write").arg(dirs.root.join("BENCHMARKS.md"));
-            shell::run(command.args(&arguments.rest))?;
-        }
+        Benchmark::Convergence => on_corpus(dirs, "convergence", arguments, json.as_deref())?,
+        Benchmark::Attacks => on_corpus(dirs, "attacks", arguments, json.as_deref())?,
         Benchmark::Step => {
             let parts = dirs.test_output();
             dirs::create(&parts)?;
@@ -61,6 +51,20 @@ pub fn bench(dirs: &Dirs, arguments: &Bench) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a benchmark that needs a corpus and writes a section of BENCHMARKS.md.
+fn on_corpus(dirs: &Dirs, name: &str, arguments: &Bench, json: Option<&Path>) -> Result<()> {
+    let mut command = Command::new(shell::example(dirs, name)?);
+    if !arguments.rest.iter().any(|argument| argument == "--corpus") {
+        let corpus = corpus::prepare(dirs, None, Model::Tiny)?;
+        command.arg("--corpus").arg(corpus.folder);
+    }
+    if let Some(json) = json {
+        command.arg("--json").arg(json);
+    }
+    command.arg("--write").arg(dirs.root.join("BENCHMARKS.md"));
+    shell::run(command.args(&arguments.rest))
 }
 
 /// Writes the rows of several files as one.

@@ -147,6 +147,8 @@ pub struct Bench {
 pub enum Benchmark {
     /// Held-out loss against tokens and bytes, for four ways to train.
     Convergence,
+    /// What hostile volunteers achieve: loss, incentive, honest packets left out.
+    Attacks,
     /// Speed of one training step, natively and in a browser; size and start of the module.
     Step,
 }

@@ -38,4 +38,4 @@ pub use config::{CodecConfig, OneDRule, TensorShape};
 pub use error::{CompressionError, FrameFault};
 pub use model::{Compressed, ModelCodec};
 pub use quantiser::Quantiser;
-pub use update::SparseUpdate;
+pub use update::{Similarity, SparseUpdate};

@@ -53,6 +53,18 @@ impl TensorUpdate<'_> {
         squares.sum::<f64>().sqrt()
     }
 
+    /// Indices and dequantised values, chunk by chunk.
+    fn chunks(&self, k: usize) -> impl Iterator<Item = impl Iterator<Item = (u16, f64)>> {
+        let values = self.quantiser.values().map(f64::from);
+        let chunks = self.indices.chunks(k).zip(self.codes.chunks(k));
+        chunks.map(move |(indices, codes)| {
+            let values = codes
+                .iter()
+                .map(move |code| values.get(usize::from(*code)).copied().unwrap_or_default());
+            indices.iter().copied().zip(values)
+        })
+    }
+
     fn for_each_entry(&self, visit: impl FnMut(usize, f32)) {
         self.codec
             .for_each_entry(self.quantiser, self.indices, self.codes, visit);
@@ -175,6 +187,49 @@ impl SparseUpdate {
         }
         shared as f64 / self.indices.len() as f64
     }
+
+    /// [`index_overlap`](Self::index_overlap) and how far the values at shared entries agree: a copy
+    /// that was rescaled or slightly disturbed still points the same way.
+    #[must_use]
+    pub fn similarity(&self, other: &Self) -> Similarity {
+        if !Layout::same(&self.layout, &other.layout) || self.indices.is_empty() {
+            return Similarity::default();
+        }
+        let (mut shared, mut dot, mut mine_squared, mut theirs_squared) = (0usize, 0.0, 0.0, 0.0);
+        for (mine, theirs) in self.tensors().zip(other.tensors()) {
+            let k = usize::from(mine.codec.geometry().k);
+            for (mine, theirs) in mine.chunks(k).zip(theirs.chunks(k)) {
+                let mut theirs = theirs.peekable();
+                for (index, value) in mine {
+                    while theirs.next_if(|(other, _)| *other < index).is_some() {}
+                    if let Some((_, other)) = theirs.next_if(|(other, _)| *other == index) {
+                        shared += 1;
+                        dot += value * other;
+                        mine_squared += value * value;
+                        theirs_squared += other * other;
+                    }
+                }
+            }
+        }
+        let norms = (mine_squared * theirs_squared).sqrt();
+        Similarity {
+            overlap: shared as f64 / self.indices.len() as f64,
+            cosine: if norms > 0.0 {
+                (dot / norms).clamp(-1.0, 1.0)
+            } else {
+                0.0
+            },
+        }
+    }
+}
+
+/// How alike two updates are.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Similarity {
+    /// Share of entries that both have, in `0..=1`.
+    pub overlap: f64,
+    /// Cosine of the values at those entries, in `-1..=1`; 0 where there are none or all are 0.
+    pub cosine: f64,
 }
 
 /// How many numbers two ascending slices have in common.

@@ -31,6 +31,8 @@ A configuration file with every setting and its default:
   allow_localhost = true         # pages on localhost may, too
   trust_forwarded_for = false    # true only behind a proxy that sets X-Forwarded-For
   evaluate_sequences = 64        # held-out sequences measured after a round; 0 measures nothing
+  assess_sequences = 8           # sequences a packet is tried on before it counts; 0: fast checks only
+  assess_seconds = 30            # a round goes on after this long, tried or not
   checkpoints_kept = 3
   log = \"info\"                   # filter, such as \"info,covey_coordinator=debug\"
   log_format = \"text\"            # or \"json\"
@@ -149,6 +151,8 @@ pub struct Config {
     pub allow_localhost: bool,
     pub trust_forwarded_for: bool,
     pub evaluate_sequences: usize,
+    pub assess_sequences: usize,
+    pub assess_seconds: u64,
     pub checkpoints_kept: usize,
     pub log: String,
     pub log_format: LogFormat,
@@ -186,6 +190,8 @@ impl Default for Config {
             allow_localhost: true,
             trust_forwarded_for: false,
             evaluate_sequences: 64,
+            assess_sequences: 8,
+            assess_seconds: 30,
             checkpoints_kept: 3,
             log: "info".into(),
             log_format: LogFormat::Text,
@@ -213,7 +219,7 @@ impl Default for Limits {
     }
 }
 
-const TOP_LEVEL: [&str; 14] = [
+const TOP_LEVEL: [&str; 16] = [
     "listen",
     "admin_listen",
     "data_dir",
@@ -223,6 +229,8 @@ const TOP_LEVEL: [&str; 14] = [
     "allow_localhost",
     "trust_forwarded_for",
     "evaluate_sequences",
+    "assess_sequences",
+    "assess_seconds",
     "checkpoints_kept",
     "log",
     "log_format",

@@ -44,6 +44,12 @@ impl Engine {
         &self.spec
     }
 
+    /// The codec of the run's model.
+    #[must_use]
+    pub fn codec(&self) -> &ModelCodec {
+        &self.codec
+    }
+
     /// The run's id.
     #[must_use]
     pub fn run(&self) -> Hash {

@@ -6,9 +6,10 @@
 //! 2. [`actor`] owns the rounds' state machine (`covey-rounds`) and is the only one who does. It hands
 //!    out the machine's effects as jobs and feeds their outcomes back as events.
 //! 3. [`storage`] makes it durable; only then the sender gets its receipt.
-//! 4. When the round closes, [`engine`] merges all of its packets into the next weights, [`storage`]
-//!    keeps the merged update and the signed record, and everyone connected is told.
-//! 5. [`evaluation`] measures the new weights on held-out text, on a thread of its own.
+//! 4. When the round closes, [`assessment`] tries each of its packets and decides which count.
+//! 5. [`engine`] merges those into the next weights, [`storage`] keeps the merged update, the signed
+//!    record and the book of scores, and everyone connected is told.
+//! 6. [`evaluation`] measures the new weights on held-out text, on a thread of its own.
 //!
 //! What a reader would get wrong: nothing in memory is precious. [`startup`] rebuilds all of it from the
 //! data directory, and the process may be killed between any two instructions without losing anything
@@ -17,6 +18,7 @@
 //! Wire formats are in `covey-protocol`, arithmetic in `covey-training`; this crate holds neither.
 
 pub mod actor;
+pub mod assessment;
 pub mod clock;
 pub mod config;
 pub mod data_dir;

@@ -3,7 +3,7 @@
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
-use covey_protocol::http::ErrorCode;
+use covey_protocol::{http::ErrorCode, record::ExclusionReason};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -25,6 +25,21 @@ impl From<ErrorCode> for Code {
                 .ok()
                 .and_then(|value| value.as_str().map(str::to_owned))
                 .unwrap_or_default(),
+        }
+    }
+}
+
+/// Label of a packet left out of the merge.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub struct Reason {
+    reason: &'static str,
+}
+
+impl From<ExclusionReason> for Reason {
+    /// As the reason is written in a record.
+    fn from(reason: ExclusionReason) -> Self {
+        Self {
+            reason: reason.name(),
         }
     }
 }
@@ -64,6 +79,11 @@ pub struct Metrics {
     pub empty_rounds: Counter,
     pub round_seconds: Histogram,
     pub merge_seconds: Histogram,
+    pub assess_seconds: Histogram,
+    /// Rounds that went on without their assessment.
+    pub unassessed: Counter,
+    /// Packets left out of the merge, by reason.
+    pub excluded: Family<Reason, Counter>,
     /// Time to make one packet durable.
     pub store_seconds: Histogram,
     /// Bytes of packets and blobs.
@@ -93,6 +113,9 @@ impl Default for Metrics {
             empty_rounds: Counter::default(),
             round_seconds: histogram(&[1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0]),
             merge_seconds: histogram(&[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0]),
+            assess_seconds: histogram(&[0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 300.0]),
+            unassessed: Counter::default(),
+            excluded: Family::default(),
             store_seconds: histogram(&[0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0]),
             bytes: Family::default(),
             held_out_loss: Float::default(),
@@ -160,6 +183,22 @@ impl Metrics {
             "Time to merge a round's packets",
             Unit::Seconds,
             self.merge_seconds.clone(),
+        );
+        registry.register_with_unit(
+            "assess_duration",
+            "Time to try a round's packets",
+            Unit::Seconds,
+            self.assess_seconds.clone(),
+        );
+        registry.register(
+            "rounds_unassessed",
+            "Rounds that went on with the fast checks only",
+            self.unassessed.clone(),
+        );
+        registry.register(
+            "packets_excluded",
+            "Packets left out of the merge, by reason",
+            self.excluded.clone(),
         );
         registry.register_with_unit(
             "store_duration",

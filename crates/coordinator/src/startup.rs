@@ -8,7 +8,7 @@
 //!    name, the packets' signatures, and the weights after each round.
 //! 4. The acknowledged packets of the open round take their places again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use covey_protocol::{
@@ -16,15 +16,18 @@ use covey_protocol::{
     limits::MAX_RECORDS,
     record::{Checkpoint, RoundRecord, SignedRecord},
 };
-use covey_rounds::{RoundsMachine, Settings, Snapshot};
+use covey_rounds::{Assessing, RoundsMachine, Settings, Snapshot};
+use covey_scoring::Book;
 
 use crate::{
     CoordinatorError,
-    actor::{Initial, keep_checkpoint},
+    actor::{self, Initial, keep_checkpoint},
+    assessment::Assessment,
     clock::Clock,
     config::Config,
     data_dir::DataDir,
     engine::{Engine, Weights},
+    evaluation,
     run_file::{self, CorpusManifest},
     secret::Secrets,
     storage::{BlobSource, Blobs, Journal, LocalBlobs, RedbJournal, StorageError, blocking},
@@ -32,6 +35,10 @@ use crate::{
 
 /// Rounds of acceptances and results the machine wants to remember.
 const REMEMBERED_ROUNDS: u64 = 256;
+
+/// Packets admitted beyond what a round may merge (Gauntlet's reserve), where packets are tried: without
+/// trials there is nothing to choose by.
+const RESERVE: u32 = 10;
 
 /// Everything opened and rebuilt.
 pub struct Started {
@@ -97,6 +104,14 @@ pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
         rounds: engine.spec().rounds.clone(),
         seed_key: secrets.seed_key,
         max_members: config.limits.connections,
+        assessing: Some(Assessing {
+            bound_ms: assess_seconds(config).saturating_mul(1000),
+            reserve: if config.assess_sequences > 0 {
+                RESERVE
+            } else {
+                0
+            },
+        }),
     };
     let clock = Clock::start();
     tracing::info!(
@@ -107,6 +122,9 @@ pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
     );
     let (machine, effects) = RoundsMachine::recover(settings, snapshot, clock.now_ms());
     let held_out = read(&journal, |journal| journal.held_out()).await?;
+    let corpus: Arc<dyn BlobSource> = Arc::new(corpus);
+    let assessing = assessing(config, &engine, &manifest, &corpus).await?;
+    let book = book(&journal).await?;
     Ok(Started {
         initial: Initial {
             engine,
@@ -119,11 +137,61 @@ pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
             held_out,
             unigram_entropy: manifest.manifest.unigram_entropy,
             clock,
+            assessing,
+            book,
         },
         journal,
         blobs,
-        corpus: Arc::new(corpus),
+        corpus,
         manifest,
+    })
+}
+
+/// What rounds are assessed with.
+async fn assessing(
+    config: &Config,
+    engine: &Engine,
+    manifest: &CorpusManifest,
+    corpus: &Arc<dyn BlobSource>,
+) -> Result<actor::Assessing, CoordinatorError> {
+    let trials = config.assess_sequences > 0;
+    let manifest = &manifest.manifest;
+    let held_out = if trials {
+        evaluation::held_out_tokens(manifest, &**corpus)
+            .await
+            .map_err(|reason| CoordinatorError::Corpus {
+                path: config.corpus_dir(),
+                reason,
+            })?
+    } else {
+        Vec::new()
+    };
+    let sequences = config.assess_sequences;
+    let assessment = Assessment::new(engine, manifest.clone(), held_out, sequences);
+    Ok(actor::Assessing {
+        assessment: Arc::new(assessment),
+        corpus: Arc::clone(corpus),
+        manifest: Arc::new(manifest.clone()),
+        trials,
+        bound: Duration::from_secs(assess_seconds(config)),
+        stopping: Arc::default(),
+    })
+}
+
+/// Beyond an hour a round would rather seem to hang.
+fn assess_seconds(config: &Config) -> u64 {
+    config.assess_seconds.min(3600)
+}
+
+/// The book of scores, or an empty one for a run that has none yet.
+async fn book(journal: &Arc<dyn Journal>) -> Result<Book, CoordinatorError> {
+    let Some(bytes) = read(journal, |journal| journal.book()).await? else {
+        return Ok(Book::default());
+    };
+    serde_json::from_slice(&bytes).or_else(|error| {
+        // Scores can be earned again; a run that does not start cannot.
+        tracing::error!(%error, "the book of scores cannot be read; it starts over");
+        Ok(Book::default())
     })
 }
 

@@ -17,7 +17,7 @@ use covey_coordinator::storage::{
 use covey_protocol::{
     Hash, Identity, Round, VolunteerId,
     http::HeldOut,
-    record::{Checkpoint, RoundRecord, SignedRecord},
+    record::{Checkpoint, Exclusion, ExclusionReason, RoundRecord, SignedRecord},
 };
 use covey_rounds::Acceptance;
 use futures_util::StreamExt;
@@ -46,6 +46,7 @@ fn record(round: u64, accepted: &[Acceptance]) -> SignedRecord {
         update: Some(hash),
         update_len: 1,
         contributions: accepted.iter().map(Acceptance::contribution).collect(),
+        excluded: Vec::new(),
     }
     .sign(&Identity::from_secret([1; 32]))
 }
@@ -69,18 +70,29 @@ fn journal_keeps_its_promises(open: impl Fn() -> Box<dyn Journal>) {
     };
     assert_eq!(packet(0, 2).as_deref(), Some(&b"packet a"[..]));
     assert_eq!(packet(0, 3), None);
-    let first = record(0, &[b, a]);
-    journal.record(&first).expect("kept");
+    let mut first = record(0, &[b]);
+    first.record.excluded = vec![Exclusion {
+        volunteer: a.volunteer,
+        packet: a.packet,
+        reason: ExclusionReason::Harmful,
+    }];
+    assert_eq!(journal.book().expect("read"), None);
+    journal.record(&first, None).expect("kept");
     assert_eq!(packet(0, 2), None, "its bytes are in the update now");
-    assert_eq!(journal.acceptances(Round(0)).expect("read"), [b, a]);
+    let kept = journal.acceptances(Round(0)).expect("read");
+    assert_eq!(kept, [b, a], "what was left out keeps its receipt");
     journal.accept(&c, b"packet c").expect("kept");
     // Never acknowledged: a failed write that reached the disk after all.
     journal.accept(&acceptance(1, 9), b"ghost").expect("kept");
     let second = record(1, &[c]);
-    journal.record(&second).expect("kept");
+    journal.record(&second, Some(b"the book")).expect("kept");
     drop(journal);
 
     let journal = open();
+    assert_eq!(
+        journal.book().expect("read").as_deref(),
+        Some(&b"the book"[..])
+    );
     let records = |from, limit| journal.records(Round(from), limit).expect("read");
     assert_eq!(records(0, 10), [first.clone(), second.clone()]);
     assert_eq!(records(0, 1), [first]);

@@ -17,6 +17,7 @@ const SHORT: Extra = Extra {
     top: "",
     rounds: "window_ms = 1500\ngrace_ms = 0\ncheckpoint_every = 2",
     tables: "",
+    trials: false,
 };
 
 async fn until_round(coordinator: &Coordinator, round: u64) {

@@ -7,6 +7,7 @@
 //! | GET [`BLOBS`]`/{hash}` | | the bytes, immutable; ranges allowed |
 //! | POST [`PACKETS`] | a sealed packet | [`Receipt`](crate::record::Receipt), or [`ErrorBody`] with a 4xx or 5xx |
 //! | GET [`MODEL`] | | the current weights as SafeTensors |
+//! | GET [`SCORES`] | | [`Scores`]: what everyone's work was worth |
 //! | GET [`SOCKET`] | | upgrade to the control socket |
 //!
 //! Posting the same packet again answers with the same receipt.
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Hash, Round, VolunteerId,
-    record::{Checkpoint, SignedRecord},
+    record::{Checkpoint, ExclusionReason, SignedRecord},
     run::RunSpec,
 };
 
@@ -23,6 +24,7 @@ pub const RUN: &str = "/v1/run";
 pub const RECORDS: &str = "/v1/records";
 pub const BLOBS: &str = "/v1/blobs";
 pub const PACKETS: &str = "/v1/packets";
+pub const SCORES: &str = "/v1/scores";
 pub const MODEL: &str = "/v1/model.safetensors";
 pub const SOCKET: &str = "/v1/socket";
 
@@ -60,6 +62,38 @@ pub struct HeldOut {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Records {
     pub records: Vec<SignedRecord>,
+}
+
+/// Answer to [`SCORES`]: the coordinator's book, best first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Rounds before this one are taken into account.
+    pub round: Round,
+    pub volunteers: Vec<Score>,
+}
+
+/// What one volunteer's work was worth so far (Gauntlet).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    pub volunteer: VolunteerId,
+    /// Skill: mean and deviation of the rating.
+    pub mu: f64,
+    pub sigma: f64,
+    /// Moving average of the proof of computation, in `-1..=1`.
+    pub computation: f64,
+    /// The final score, never negative.
+    pub score: f64,
+    /// Share of the incentive, the largest being 65535.
+    pub weight: u16,
+    /// Packets merged and left out.
+    pub merged: u64,
+    pub excluded: u64,
+    /// Why its newest packet was left out; nothing if that was merged.
+    pub last: Option<ExclusionReason>,
+    /// Its packets are left out before this round.
+    pub banned_until: Option<Round>,
+    /// Rounds since it last took part.
+    pub idle: u32,
 }
 
 /// Why something was refused, for a program and for a person.

@@ -24,10 +24,12 @@ pub use ids::{Hash, Identity, Round, SESSION_KEY_DOMAIN, SignatureBytes, Volunte
 use thiserror::Error;
 
 /// The protocol spoken by this build. Raised when an older peer would misread a message.
-pub const PROTOCOL: u16 = 1;
+///
+/// 2: round records name what was left out of the merge, and why.
+pub const PROTOCOL: u16 = 2;
 
 /// The oldest protocol this build still understands.
-pub const PROTOCOL_MIN: u16 = 1;
+pub const PROTOCOL_MIN: u16 = 2;
 
 /// Why bytes or frames from the network were refused. Nothing changes when one is returned.
 #[derive(Debug, Error, PartialEq)]

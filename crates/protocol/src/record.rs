@@ -10,7 +10,7 @@ use crate::{Hash, Identity, ProtocolError, Round, SignatureBytes, VolunteerId};
 const RECORD_DOMAIN: &str = "covey 2026-11 round record signature";
 const RECEIPT_DOMAIN: &str = "covey 2026-11 receipt signature";
 
-/// One accepted contribution, as listed in a record.
+/// One merged contribution, as listed in a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contribution {
@@ -19,6 +19,82 @@ pub struct Contribution {
     pub packet: Hash,
     pub inner_steps: u32,
     pub tokens: u32,
+}
+
+/// A packet that has a receipt but was left out of the merge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exclusion {
+    pub volunteer: VolunteerId,
+    /// Hash of the sealed packet.
+    pub packet: Hash,
+    pub reason: ExclusionReason,
+}
+
+/// Why a packet was left out; what each means is decided in `covey-scoring`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExclusionReason {
+    /// Every value is zero.
+    Empty,
+    /// Far larger than the other packets of the round.
+    Norm,
+    /// Shares its entries with a packet that came earlier, in this round or the one before.
+    Copied,
+    /// The very payload was sent before.
+    Replayed,
+    /// It raised the loss when it was tried.
+    Harmful,
+    /// It changed next to nothing for the better when it was tried.
+    Useless,
+    /// The volunteer is barred for some rounds after a copy.
+    Banned,
+    /// Others with better scores took all the places.
+    NotNeeded,
+}
+
+impl ExclusionReason {
+    /// All of them, in the order of the declaration.
+    pub const ALL: [Self; 8] = [
+        Self::Empty,
+        Self::Norm,
+        Self::Copied,
+        Self::Replayed,
+        Self::Harmful,
+        Self::Useless,
+        Self::Banned,
+        Self::NotNeeded,
+    ];
+
+    /// As it is written in a record.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Norm => "norm",
+            Self::Copied => "copied",
+            Self::Replayed => "replayed",
+            Self::Harmful => "harmful",
+            Self::Useless => "useless",
+            Self::Banned => "banned",
+            Self::NotNeeded => "not_needed",
+        }
+    }
+
+    /// For the volunteer whose packet it was.
+    #[must_use]
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::Empty => "it held nothing but zeros",
+            Self::Norm => "it was far larger than everyone else's",
+            Self::Copied => "it repeats a contribution that came before it",
+            Self::Replayed => "the same contribution was sent before",
+            Self::Harmful => "it made the model worse when it was tried",
+            Self::Useless => "it did next to nothing for the model when it was tried",
+            Self::Banned => "this identity is barred for some rounds after a copy",
+            Self::NotNeeded => "others with better scores took all the places",
+        }
+    }
 }
 
 /// The outcome of one round.
@@ -33,14 +109,18 @@ pub struct RoundRecord {
     pub seed: Hash,
     /// Weights the round started from.
     pub base: Hash,
-    /// Weights after the outer step. Equals `base` when nothing was contributed.
+    /// Weights after the outer step. Equals `base` when nothing was merged.
     pub theta_after: Hash,
-    /// The merged update's blob; absent when nothing was contributed.
+    /// The merged update's blob; absent when nothing was merged.
     pub update: Option<Hash>,
     /// Length of that blob in bytes, 0 when absent.
     pub update_len: u64,
-    /// In ascending volunteer order, the order of merging.
+    /// What was merged, in ascending volunteer order, the order of merging.
     pub contributions: Vec<Contribution>,
+    /// What was received and left out, in ascending volunteer order. Not written when empty, so that
+    /// records from before it existed keep their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<Exclusion>,
 }
 
 impl RoundRecord {
@@ -86,7 +166,8 @@ pub struct Checkpoint {
     pub len: u64,
 }
 
-/// The coordinator's promise that a packet is on disk and will be merged.
+/// The coordinator's promise that a packet is on disk and will be in the round's record: among the
+/// contributions, or among the excluded with a reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
@@ -121,5 +202,52 @@ impl Receipt {
 
     pub fn verify(&self, coordinator: &VolunteerId) -> Result<(), ProtocolError> {
         coordinator.verify(RECEIPT_DOMAIN, &self.signed_bytes(), &self.signature)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> RoundRecord {
+        RoundRecord {
+            run: Hash([1; 32]),
+            round: Round(3),
+            previous: None,
+            seed: Hash([2; 32]),
+            base: Hash([3; 32]),
+            theta_after: Hash([3; 32]),
+            update: None,
+            update_len: 0,
+            contributions: Vec::new(),
+            excluded: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_record_without_exclusions_reads_and_hashes_as_before_they_existed() {
+        let json = serde_json::to_string(&record()).unwrap();
+        assert!(!json.contains("excluded"));
+        assert_eq!(
+            serde_json::from_str::<RoundRecord>(&json).unwrap(),
+            record()
+        );
+    }
+
+    #[test]
+    fn an_exclusion_is_part_of_what_is_signed() {
+        let mut record = record();
+        let before = record.hash();
+        for reason in ExclusionReason::ALL {
+            record.excluded = vec![Exclusion {
+                volunteer: VolunteerId([4; 32]),
+                packet: Hash([5; 32]),
+                reason,
+            }];
+            assert_ne!(record.hash(), before);
+            let json = serde_json::to_string(&record).unwrap();
+            assert!(json.contains(&format!("\"reason\":\"{}\"", reason.name())));
+            assert_eq!(serde_json::from_str::<RoundRecord>(&json).unwrap(), record);
+        }
     }
 }

@@ -81,7 +81,10 @@ impl RoundsMachine {
                     || (self.now_ms < self.grace_end_ms(*deadline_ms)
                         && self.joined.contains_key(&submission.volunteer))
             }
-            Phase::Draining | Phase::Merging(_) | Phase::Recording { .. } => false,
+            Phase::Draining
+            | Phase::Assessing { .. }
+            | Phase::Merging(_)
+            | Phase::Recording { .. } => false,
         };
         if !open {
             return refuse(closed(submission.round));
@@ -93,10 +96,10 @@ impl RoundsMachine {
                     .into(),
             ));
         }
-        if self.places.len() >= self.settings.rounds.max_contributions as usize {
+        if self.places.len() >= self.capacity() {
             return refuse((
                 ErrorCode::RoundFull,
-                "The round has all the contributions it may merge; wait for the next one.".into(),
+                "The round has all the contributions it may take; wait for the next one.".into(),
             ));
         }
         Verdict::Admit

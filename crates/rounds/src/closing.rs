@@ -1,13 +1,22 @@
-//! How a round ends: when it closes, and the durable steps from closed to the next one open.
+//! How a round ends: when it closes, and the steps from closed to the next one open.
+//!
+//! An assessment may fail or take too long; the round then goes on without it, since a run that moves on
+//! with a bad packet can recover and one that stands still cannot.
 //!
 //! Merging and recording depend on a disk, so either may fail. They are then tried again, later each
 //! time, and the round stays closed meanwhile: skipping it would break the promise its receipts made.
 
-use covey_protocol::{Hash, Round, record::RoundRecord};
+use std::collections::{BTreeMap, BTreeSet};
+
+use covey_protocol::{
+    Hash, Round, VolunteerId,
+    record::{Exclusion, ExclusionReason, RoundRecord},
+};
 
 use crate::{
     Acceptance, Audience, Effect, Phase, RoundsMachine,
     machine::{Attempt, HISTORY_ROUNDS, RECEIPT_ROUNDS, Storage},
+    seed::probe_seed,
 };
 
 const FIRST_RETRY_MS: u64 = 1_000;
@@ -45,6 +54,13 @@ impl RoundsMachine {
         let now_ms = self.now_ms;
         match &mut self.phase {
             Phase::Draining if storing == 0 => self.finish(effects),
+            Phase::Assessing {
+                give_up_ms,
+                checked,
+            } if *give_up_ms <= now_ms => {
+                let checked = std::mem::take(checked);
+                self.choose(checked, effects);
+            }
             Phase::Merging(attempt) => {
                 if attempt.retry(now_ms) {
                     effects.push(self.merge());
@@ -55,7 +71,7 @@ impl RoundsMachine {
                     effects.push(Effect::Record((**record).clone()));
                 }
             }
-            Phase::Idle | Phase::Collecting { .. } | Phase::Draining => {}
+            Phase::Idle | Phase::Collecting { .. } | Phase::Draining | Phase::Assessing { .. } => {}
         }
     }
 
@@ -63,7 +79,7 @@ impl RoundsMachine {
         let rounds = &self.settings.rounds;
         let stored = self.places.len() - storing;
         let waiting = self.is_waiting();
-        let full = stored >= rounds.max_contributions as usize;
+        let full = stored >= self.capacity();
         let complete = !waiting
             && storing == 0
             && stored >= rounds.min_contributions as usize
@@ -82,7 +98,58 @@ impl RoundsMachine {
     }
 
     fn finish(&mut self, effects: &mut Vec<Effect>) {
-        if self.places.is_empty() {
+        let Some(assessing) = self.settings.assessing.filter(|_| !self.places.is_empty()) else {
+            self.choose(Vec::new(), effects);
+            return;
+        };
+        self.phase = Phase::Assessing {
+            give_up_ms: self.now_ms.saturating_add(assessing.bound_ms),
+            checked: Vec::new(),
+        };
+        effects.push(Effect::Assess {
+            round: self.round,
+            seed: self.seed(),
+            probe: probe_seed(&self.settings.seed_key, &self.settings.run, self.round),
+            base: self.base,
+            packets: self.places.values().map(|place| place.acceptance).collect(),
+            missing: self
+                .joined
+                .iter()
+                .filter(|(volunteer, awaited)| **awaited && !self.places.contains_key(*volunteer))
+                .map(|(volunteer, _)| *volunteer)
+                .collect(),
+        });
+    }
+
+    /// Fixes what is left out and goes on with the rest.
+    fn choose(&mut self, excluded: Vec<Exclusion>, effects: &mut Vec<Effect>) {
+        let mut out: BTreeMap<VolunteerId, Exclusion> = excluded
+            .into_iter()
+            .filter(|exclusion| {
+                let place = self.places.get(&exclusion.volunteer);
+                place.is_some_and(|place| place.acceptance.packet == exclusion.packet)
+            })
+            .map(|exclusion| (exclusion.volunteer, exclusion))
+            .collect();
+        // Unassessed rounds may hold more than may be merged: first come, first served.
+        let mut rest: Vec<Acceptance> = self
+            .places
+            .values()
+            .map(|place| place.acceptance)
+            .filter(|acceptance| !out.contains_key(&acceptance.volunteer))
+            .collect();
+        rest.sort_by_key(|acceptance| (acceptance.received_at_ms, acceptance.volunteer));
+        let most = self.settings.rounds.max_contributions as usize;
+        out.extend(rest.iter().skip(most).map(|acceptance| {
+            let exclusion = Exclusion {
+                volunteer: acceptance.volunteer,
+                packet: acceptance.packet,
+                reason: ExclusionReason::NotNeeded,
+            };
+            (acceptance.volunteer, exclusion)
+        }));
+        self.excluded = out.into_values().collect();
+        if rest.is_empty() {
             self.record(self.base, None, 0, effects);
         } else {
             self.phase = Phase::Merging(Attempt::default());
@@ -90,16 +157,56 @@ impl RoundsMachine {
         }
     }
 
+    /// [`Event::Checked`](crate::Event::Checked)
+    pub(crate) fn checked(&mut self, round: Round, excluded: Vec<Exclusion>) {
+        if let Phase::Assessing { checked, .. } = &mut self.phase
+            && round == self.round
+        {
+            *checked = excluded;
+        }
+    }
+
+    /// [`Event::Assessed`](crate::Event::Assessed)
+    pub(crate) fn assessed(
+        &mut self,
+        round: Round,
+        excluded: Vec<Exclusion>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if round == self.round && matches!(self.phase, Phase::Assessing { .. }) {
+            self.choose(excluded, effects);
+        }
+    }
+
+    /// [`Event::AssessFailed`](crate::Event::AssessFailed)
+    pub(crate) fn assess_failed(&mut self, round: Round, effects: &mut Vec<Effect>) {
+        if let Phase::Assessing { checked, .. } = &mut self.phase
+            && round == self.round
+        {
+            let checked = std::mem::take(checked);
+            self.choose(checked, effects);
+        }
+    }
+
     fn merge(&self) -> Effect {
         Effect::Merge {
             round: self.round,
             base: self.base,
-            packets: self.acceptances().collect(),
+            packets: self.selected().collect(),
         }
     }
 
-    fn acceptances(&self) -> impl Iterator<Item = Acceptance> {
-        self.places.values().map(|place| place.acceptance)
+    /// What is merged, in ascending volunteer order.
+    fn selected(&self) -> impl Iterator<Item = Acceptance> {
+        let out: BTreeSet<VolunteerId> = self
+            .excluded
+            .iter()
+            .map(|exclusion| exclusion.volunteer)
+            .collect();
+        self.places
+            .values()
+            .map(|place| place.acceptance)
+            .filter(move |acceptance| !out.contains(&acceptance.volunteer))
     }
 
     fn record(
@@ -118,7 +225,8 @@ impl RoundsMachine {
             theta_after,
             update,
             update_len,
-            contributions: self.acceptances().map(|a| a.contribution()).collect(),
+            contributions: self.selected().map(|a| a.contribution()).collect(),
+            excluded: self.excluded.clone(),
         };
         self.phase = Phase::Recording {
             record: Box::new(record.clone()),
@@ -176,6 +284,7 @@ impl RoundsMachine {
                 .into_values()
                 .map(|place| place.acceptance),
         );
+        self.excluded.clear();
         self.round = round.next();
         self.forget_receipts();
         self.base = theta;

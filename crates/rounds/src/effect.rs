@@ -65,6 +65,20 @@ pub enum Effect {
         code: ErrorCode,
         message: String,
     },
+    /// Try stored packets, listed in ascending volunteer order, on the weights `base`; report
+    /// [`Checked`](crate::Event::Checked) as soon as the fast checks are done, then
+    /// [`Assessed`](crate::Event::Assessed) or [`AssessFailed`](crate::Event::AssessFailed).
+    Assess {
+        round: Round,
+        /// Seed of the round's assignments.
+        seed: Hash,
+        /// Seed of what is looked at; see [`probe_seed`](crate::probe_seed).
+        probe: Hash,
+        base: Hash,
+        packets: Vec<Acceptance>,
+        /// Volunteers that joined, stayed, and delivered nothing.
+        missing: Vec<VolunteerId>,
+    },
     /// Merge stored packets, listed in ascending volunteer order, into the weights `base`; make the
     /// merged update durable; then report [`Merged`](crate::Event::Merged) or
     /// [`MergeFailed`](crate::Event::MergeFailed).

@@ -1,7 +1,7 @@
 //! Everything that can happen to the rounds, from volunteers and from the world that carries out
 //! [`Effect`](crate::Effect)s.
 
-use covey_protocol::{Hash, Round, VolunteerId, socket::Backend};
+use covey_protocol::{Hash, Round, VolunteerId, record::Exclusion, socket::Backend};
 
 use crate::effect::Ticket;
 
@@ -49,6 +49,18 @@ pub enum Event {
         volunteer: VolunteerId,
         packet: Hash,
     },
+    /// The fast checks of the round's packets are done. Counts only if nothing better comes in time.
+    Checked {
+        round: Round,
+        excluded: Vec<Exclusion>,
+    },
+    /// The round's packets were assessed: everything not listed is merged.
+    Assessed {
+        round: Round,
+        excluded: Vec<Exclusion>,
+    },
+    /// The assessment did not come about. The round goes on with what the fast checks found.
+    AssessFailed { round: Round },
     /// The round's packets were merged, and the merged update is on disk.
     Merged {
         round: Round,

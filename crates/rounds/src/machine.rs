@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use covey_protocol::{
     Hash, Round, VolunteerId,
     http::ErrorCode,
-    record::RoundRecord,
+    record::{Exclusion, RoundRecord},
     run::RoundSpec,
     socket::{Activity, Presence},
 };
@@ -29,6 +29,17 @@ pub struct Settings {
     pub seed_key: [u8; 32],
     /// Most connected volunteers that are listed and waited for.
     pub max_members: usize,
+    /// Absent where every packet is merged that was admitted.
+    pub assessing: Option<Assessing>,
+}
+
+/// How packets are chosen for the merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assessing {
+    /// Milliseconds after which a round goes on without waiting any longer.
+    pub bound_ms: u64,
+    /// Packets admitted beyond what may be merged, so that there is something to choose from.
+    pub reserve: u32,
 }
 
 /// Where the open round stands.
@@ -40,6 +51,13 @@ pub enum Phase {
     Collecting { deadline_ms: u64 },
     /// Closed to packets; admitted ones are still being stored.
     Draining,
+    /// The world tries the packets.
+    Assessing {
+        /// When the round goes on regardless.
+        give_up_ms: u64,
+        /// What the fast checks have left out so far.
+        checked: Vec<Exclusion>,
+    },
     /// The world merges.
     Merging(Attempt),
     /// The world makes the record durable.
@@ -84,6 +102,8 @@ pub struct RoundsMachine {
     /// Who joined the open round, and whether it is still waited for.
     pub(crate) joined: BTreeMap<VolunteerId, bool>,
     pub(crate) places: BTreeMap<VolunteerId, Place>,
+    /// What is left out of the merge, ascending; decided when the assessment ends.
+    pub(crate) excluded: Vec<Exclusion>,
     /// Before this the round does not close early; see [`recover`](Self::recover).
     pub(crate) hold_until_ms: u64,
     pub(crate) members: Members,
@@ -155,6 +175,7 @@ impl RoundsMachine {
                 })
             }
             Phase::Collecting { deadline_ms } => Some(self.grace_end_ms(*deadline_ms)),
+            Phase::Assessing { give_up_ms, .. } => Some(*give_up_ms),
             Phase::Merging(attempt) | Phase::Recording { attempt, .. } => attempt.retry_at_ms,
         };
         closing.into_iter().chain(self.members.due_ms()).min()
@@ -205,6 +226,9 @@ impl RoundsMachine {
                 update_len,
             } => self.merged(round, theta_after, update, update_len, &mut effects),
             Event::MergeFailed { round } => self.merge_failed(round),
+            Event::Checked { round, excluded } => self.checked(round, excluded),
+            Event::Assessed { round, excluded } => self.assessed(round, excluded, &mut effects),
+            Event::AssessFailed { round } => self.assess_failed(round, &mut effects),
             Event::Recorded { round } => self.recorded(round, &mut effects),
             Event::RecordFailed { round } => self.record_failed(round),
             Event::Tick => {}
@@ -238,7 +262,10 @@ impl RoundsMachine {
         let remaining_ms = match &self.phase {
             Phase::Idle => None,
             Phase::Collecting { deadline_ms } => Some(deadline_ms.saturating_sub(self.now_ms)),
-            Phase::Draining | Phase::Merging(_) | Phase::Recording { .. } => Some(0),
+            Phase::Draining
+            | Phase::Assessing { .. }
+            | Phase::Merging(_)
+            | Phase::Recording { .. } => Some(0),
         };
         Effect::Opened {
             to,
@@ -247,6 +274,20 @@ impl RoundsMachine {
             base: self.base,
             remaining_ms,
         }
+    }
+
+    /// Packets that are admitted to one round.
+    pub(crate) fn capacity(&self) -> usize {
+        let reserve = self
+            .settings
+            .assessing
+            .map_or(0, |assessing| assessing.reserve);
+        let most = self
+            .settings
+            .rounds
+            .max_contributions
+            .saturating_add(reserve);
+        most as usize
     }
 
     /// Whether somebody who joined and is still here has yet to contribute.

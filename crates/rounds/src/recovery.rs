@@ -92,6 +92,7 @@ impl RoundsMachine {
             receipts: receipts.into(),
             settings,
             places,
+            excluded: Vec::new(),
         };
         machine.forget_receipts();
         let mut effects = Vec::new();

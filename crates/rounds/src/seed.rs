@@ -15,6 +15,17 @@ pub fn round_seed(key: &[u8; 32], run: &Hash, round: Round) -> Hash {
     Hash(*hasher.finalize().as_bytes())
 }
 
+/// Seed of what an assessment looks at, in volunteers' own data and elsewhere. It never leaves the
+/// coordinator before the round is closed, or a volunteer could work on just that.
+#[must_use]
+pub fn probe_seed(key: &[u8; 32], run: &Hash, round: Round) -> Hash {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    hasher.update(b"probe");
+    hasher.update(&run.0);
+    hasher.update(&round.0.to_le_bytes());
+    Hash(*hasher.finalize().as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,5 +38,10 @@ mod tests {
         assert_ne!(seed, round_seed(&[2; 32], &run, Round(3)));
         assert_ne!(seed, round_seed(&[1; 32], &Hash::of(b"other"), Round(3)));
         assert_ne!(seed, round_seed(&[1; 32], &run, Round(4)));
+        assert_ne!(seed, probe_seed(&[1; 32], &run, Round(3)));
+        assert_ne!(
+            probe_seed(&[1; 32], &run, Round(3)),
+            probe_seed(&[1; 32], &run, Round(4))
+        );
     }
 }

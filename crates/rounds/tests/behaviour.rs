@@ -1,9 +1,15 @@
 //! One behaviour a test, with the machine driven by hand.
 
-use covey_protocol::{Hash, Round, VolunteerId, http::ErrorCode, run::RoundSpec, socket::Backend};
+use covey_protocol::{
+    Hash, Round, VolunteerId,
+    http::ErrorCode,
+    record::{Exclusion, ExclusionReason, RoundRecord},
+    run::RoundSpec,
+    socket::Backend,
+};
 use covey_rounds::{
-    Acceptance, Audience, Effect, Event, Phase, RoundsMachine, Settings, Snapshot, Submission,
-    Ticket,
+    Acceptance, Assessing, Audience, Effect, Event, Phase, RoundsMachine, Settings, Snapshot,
+    Submission, Ticket,
 };
 
 const WINDOW: u64 = 60_000;
@@ -21,6 +27,7 @@ fn settings() -> Settings {
         },
         seed_key: [7; 32],
         max_members: 100,
+        assessing: None,
     }
 }
 
@@ -631,6 +638,7 @@ fn a_recovered_round_does_not_close_over_the_heads_of_those_still_reconnecting()
 fn presence_is_bounded_and_not_chatty() {
     let mut machine = start(Settings {
         max_members: 10,
+        assessing: None,
         ..settings()
     });
     let mut announcements = 0;
@@ -643,4 +651,211 @@ fn presence_is_bounded_and_not_chatty() {
     assert_eq!(machine.members(), 10);
     assert_eq!(announcements, 1);
     assert!(machine.next_wake_ms().is_some());
+}
+
+const BOUND: u64 = 30_000;
+
+fn assessed() -> Settings {
+    Settings {
+        assessing: Some(Assessing {
+            bound_ms: BOUND,
+            reserve: 1,
+        }),
+        ..settings()
+    }
+}
+
+fn exclusion(n: u8, reason: ExclusionReason) -> Exclusion {
+    Exclusion {
+        volunteer: volunteer(n),
+        packet: packet(n),
+        reason,
+    }
+}
+
+/// A machine that waits for the assessment of packets of volunteers 1 to `count`, since `now` 100.
+fn assessing(settings: Settings, count: u8) -> (RoundsMachine, Vec<Effect>) {
+    let mut machine = start(settings);
+    for n in 1..=count {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    let mut effects = Vec::new();
+    for n in 1..=count {
+        // The last comes first, so that the order of names is not the order of receipt.
+        submit(&mut machine, count + 1 - n, u64::from(n));
+    }
+    for n in 1..=count {
+        effects = stored(&mut machine, n, 100);
+    }
+    (machine, effects)
+}
+
+fn recorded(effects: &[Effect]) -> Option<&RoundRecord> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Record(record) => Some(record),
+        _ => None,
+    })
+}
+
+#[test]
+fn packets_are_tried_before_they_are_merged_and_the_record_names_what_was_left_out() {
+    let (mut machine, effects) = assessing(assessed(), 2);
+    assert!(matches!(
+        effects.as_slice(),
+        [Effect::Receipt { .. }, Effect::Assess { packets, .. }, ..] if packets.len() == 2
+    ));
+    assert_eq!(merges(&effects), None);
+    let left_out = vec![exclusion(1, ExclusionReason::Harmful)];
+    let effects = machine.step(
+        Event::Assessed {
+            round: Round(0),
+            excluded: left_out.clone(),
+        },
+        200,
+    );
+    assert_eq!(merges(&effects), Some(vec![volunteer(2)]));
+    let effects = machine.step(
+        Event::Merged {
+            round: Round(0),
+            theta_after: Hash::of(b"theta 1"),
+            update: Hash::of(b"update"),
+            update_len: 9,
+        },
+        300,
+    );
+    let record = recorded(&effects).expect("a record");
+    assert_eq!(record.excluded, left_out);
+    assert_eq!(record.contributions.len(), 1);
+    let _ = machine.step(Event::Recorded { round: Round(0) }, 400);
+    // The receipt still stands, and the next round starts with nothing left out.
+    let mut again = submission(&machine, 1);
+    again.round = Round(0);
+    assert_eq!(
+        receipts(&machine.step(Event::Submitted(again), 500)).len(),
+        1
+    );
+    connect(&mut machine, 3, 600);
+    join(&mut machine, 3, 600);
+    submit(&mut machine, 3, 700);
+    stored(&mut machine, 3, 800);
+    let effects = machine.step(Event::AssessFailed { round: Round(1) }, 900);
+    assert_eq!(merges(&effects), Some(vec![volunteer(3)]));
+}
+
+#[test]
+fn a_round_with_nothing_worth_merging_leaves_the_weights_alone() {
+    let (mut machine, _) = assessing(assessed(), 1);
+    let base = machine.base();
+    let effects = machine.step(
+        Event::Assessed {
+            round: Round(0),
+            excluded: vec![exclusion(1, ExclusionReason::Harmful)],
+        },
+        200,
+    );
+    assert_eq!(merges(&effects), None);
+    let record = recorded(&effects).expect("a record");
+    assert_eq!((record.theta_after, record.update), (base, None));
+    assert_eq!(record.excluded.len(), 1);
+}
+
+#[test]
+fn an_assessment_that_fails_or_takes_too_long_leaves_what_the_fast_checks_found() {
+    let checked = || Event::Checked {
+        round: Round(0),
+        excluded: vec![exclusion(2, ExclusionReason::Copied)],
+    };
+    let (mut failing, _) = assessing(assessed(), 2);
+    assert_eq!(failing.step(checked(), 200), []);
+    let effects = failing.step(Event::AssessFailed { round: Round(0) }, 300);
+    assert_eq!(merges(&effects), Some(vec![volunteer(1)]));
+
+    let (mut slow, _) = assessing(assessed(), 2);
+    let _ = slow.step(checked(), 200);
+    assert_eq!(slow.next_wake_ms(), Some(2_000));
+    let _ = slow.step(Event::Tick, 2_000);
+    assert_eq!(slow.next_wake_ms(), Some(100 + BOUND));
+    let effects = slow.step(Event::Tick, 100 + BOUND);
+    assert_eq!(merges(&effects), Some(vec![volunteer(1)]));
+    // What comes too late changes nothing.
+    let late = Event::Assessed {
+        round: Round(0),
+        excluded: vec![exclusion(1, ExclusionReason::Harmful)],
+    };
+    assert_eq!(merges(&slow.step(late, 200 + BOUND)), None);
+    let effects = slow.step(
+        Event::Merged {
+            round: Round(0),
+            theta_after: Hash::of(b"theta 1"),
+            update: Hash::of(b"update"),
+            update_len: 9,
+        },
+        300 + BOUND,
+    );
+    let record = recorded(&effects).expect("a record");
+    assert_eq!(record.excluded, [exclusion(2, ExclusionReason::Copied)]);
+}
+
+#[test]
+fn what_was_never_sent_cannot_be_left_out() {
+    let (mut machine, _) = assessing(assessed(), 1);
+    let foreign = Exclusion {
+        packet: packet(9),
+        ..exclusion(1, ExclusionReason::Harmful)
+    };
+    let effects = machine.step(
+        Event::Assessed {
+            round: Round(0),
+            excluded: vec![foreign, exclusion(7, ExclusionReason::Harmful)],
+        },
+        200,
+    );
+    assert_eq!(merges(&effects), Some(vec![volunteer(1)]));
+}
+
+#[test]
+fn a_reserve_is_admitted_and_the_last_to_come_is_left_out_if_nobody_is_worse() {
+    let (mut machine, effects) = assessing(assessed(), 4);
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Assess { packets, .. } if packets.len() == 4))
+    );
+    let effects = machine.step(
+        Event::Assessed {
+            round: Round(0),
+            excluded: Vec::new(),
+        },
+        200,
+    );
+    // Volunteer 1 was received last.
+    assert_eq!(
+        merges(&effects),
+        Some(vec![volunteer(2), volunteer(3), volunteer(4)])
+    );
+    assert_eq!(machine.contributions(), 4);
+}
+
+#[test]
+fn whoever_stayed_and_delivered_nothing_is_named() {
+    let mut machine = start(assessed());
+    for n in 1..=3 {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    submit(&mut machine, 1, 10);
+    stored(&mut machine, 1, 20);
+    let _ = machine.step(
+        Event::Leave {
+            volunteer: volunteer(2),
+        },
+        30,
+    );
+    let effects = machine.step(Event::Tick, WINDOW + GRACE);
+    let missing = effects.iter().find_map(|effect| match effect {
+        Effect::Assess { missing, .. } => Some(missing.clone()),
+        _ => None,
+    });
+    assert_eq!(missing, Some(vec![volunteer(3)]));
 }

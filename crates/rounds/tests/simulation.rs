@@ -4,10 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use covey_protocol::{
-    Hash, Round, VolunteerId, http::ErrorCode, record::RoundRecord, run::RoundSpec, socket::Backend,
+    Hash, Round, VolunteerId,
+    http::ErrorCode,
+    record::{Exclusion, ExclusionReason, RoundRecord},
+    run::RoundSpec,
+    socket::Backend,
 };
 use covey_rounds::{
-    Acceptance, Effect, Event, Phase, RoundsMachine, Settings, Snapshot, Submission, Ticket,
+    Acceptance, Assessing, Effect, Event, Phase, RoundsMachine, Settings, Snapshot, Submission,
+    Ticket,
 };
 use proptest::prelude::*;
 
@@ -69,6 +74,12 @@ fn spec() -> impl Strategy<Value = RoundSpec> {
     )
 }
 
+fn assessing() -> impl Strategy<Value = Option<Assessing>> {
+    let some =
+        (0u64..40_000, 0u32..4).prop_map(|(bound_ms, reserve)| Assessing { bound_ms, reserve });
+    prop_oneof![1 => Just(None), 2 => some.prop_map(Some)]
+}
+
 fn volunteer(n: u8) -> VolunteerId {
     VolunteerId([n; 32])
 }
@@ -83,6 +94,7 @@ fn merged(base: Hash, packets: &[Acceptance]) -> Hash {
 #[derive(Clone, Debug, PartialEq)]
 enum Job {
     Store(Acceptance),
+    Assess(Round, Vec<Acceptance>),
     Merge(Round, Hash, Vec<Acceptance>),
     Record(RoundRecord),
 }
@@ -113,12 +125,13 @@ struct World {
 const GENESIS: &[u8] = b"theta 0";
 
 impl World {
-    fn new(rounds: RoundSpec) -> Self {
+    fn new(rounds: RoundSpec, assessing: Option<Assessing>) -> Self {
         let settings = Settings {
             run: Hash::of(b"run"),
             rounds,
             seed_key: [3; 32],
             max_members: 5,
+            assessing,
         };
         let snapshot = Snapshot::genesis(Hash::of(GENESIS));
         let (machine, _) = RoundsMachine::recover(settings.clone(), snapshot.clone(), 0);
@@ -175,11 +188,31 @@ impl World {
                     packets,
                 } => {
                     self.closed.insert(round);
+                    if self.settings.assessing.is_none() {
+                        let everything = self.disk.packets.iter().filter(|p| p.round == round);
+                        assert_eq!(everything.count(), packets.len());
+                    }
                     assert!(packets.is_sorted_by(|a, b| a.volunteer < b.volunteer));
                     let most = self.settings.rounds.max_contributions as usize;
                     assert!(!packets.is_empty() && packets.len() <= most);
                     assert!(packets.iter().all(|p| self.disk.packets.contains(p)));
                     self.jobs.push(Job::Merge(round, base, packets));
+                }
+                Effect::Assess {
+                    round,
+                    base,
+                    packets,
+                    missing,
+                    ..
+                } => {
+                    assert!(self.settings.assessing.is_some());
+                    self.closed.insert(round);
+                    assert_eq!(base, self.machine.base());
+                    assert!(!packets.is_empty());
+                    assert!(packets.is_sorted_by(|a, b| a.volunteer < b.volunteer));
+                    assert!(packets.iter().all(|p| self.disk.packets.contains(p)));
+                    assert!(packets.iter().all(|p| !missing.contains(&p.volunteer)));
+                    self.jobs.push(Job::Assess(round, packets));
                 }
                 Effect::Record(record) => {
                     self.closed.insert(record.round);
@@ -218,6 +251,10 @@ impl World {
                     Event::Stored { volunteer, packet }
                 }
             }
+            Job::Assess(round, packets) => {
+                self.assess(round, &packets, fails);
+                return;
+            }
             Job::Merge(round, ..) if fails => Event::MergeFailed { round },
             Job::Merge(round, base, packets) => Event::Merged {
                 round,
@@ -235,6 +272,41 @@ impl World {
             }
         };
         self.send(event);
+    }
+
+    /// Leaves out a packet in three, by what it holds; the fast checks one in six. Some of what is left
+    /// out was never sent.
+    fn assess(&mut self, round: Round, packets: &[Acceptance], fails: bool) {
+        let out = |every: u8| -> Vec<Exclusion> {
+            let chosen = packets
+                .iter()
+                .filter(|p| p.packet.0[0].is_multiple_of(every));
+            let mut out: Vec<Exclusion> = chosen
+                .map(|p| Exclusion {
+                    volunteer: p.volunteer,
+                    packet: p.packet,
+                    reason: ExclusionReason::Harmful,
+                })
+                .collect();
+            out.push(Exclusion {
+                volunteer: volunteer(0),
+                packet: Hash::of(b"never sent"),
+                reason: ExclusionReason::Copied,
+            });
+            out
+        };
+        self.send(Event::Checked {
+            round,
+            excluded: out(6),
+        });
+        self.send(if fails {
+            Event::AssessFailed { round }
+        } else {
+            Event::Assessed {
+                round,
+                excluded: out(3),
+            }
+        });
     }
 
     fn crash(&mut self) {
@@ -400,6 +472,20 @@ impl World {
             assert_eq!(record.round, Round(number));
             assert_eq!(record.previous, previous);
             assert_eq!(record.base, base);
+            for exclusion in &record.excluded {
+                assert!(self.settings.assessing.is_some());
+                let contributions = &record.contributions;
+                assert!(
+                    contributions
+                        .iter()
+                        .all(|c| c.volunteer != exclusion.volunteer)
+                );
+            }
+            assert!(
+                record
+                    .excluded
+                    .is_sorted_by(|a, b| a.volunteer < b.volunteer)
+            );
             let empty = record.contributions.is_empty();
             assert_eq!(record.update.is_none(), empty);
             assert_eq!(record.theta_after == record.base, empty);
@@ -412,10 +498,11 @@ impl World {
                 .records
                 .iter()
                 .filter(|record| {
-                    record
-                        .contributions
-                        .iter()
-                        .any(|contribution| contribution.packet == receipt.packet)
+                    let merged = record.contributions.iter().map(|c| c.packet);
+                    let left_out = record.excluded.iter().map(|e| e.packet);
+                    merged
+                        .chain(left_out)
+                        .any(|packet| packet == receipt.packet)
                 })
                 .map(|record| record.round);
             assert_eq!(recorded.collect::<Vec<_>>(), [receipt.round]);
@@ -429,9 +516,10 @@ proptest! {
     #[test]
     fn whatever_happens_receipts_are_kept_and_rounds_end(
         spec in spec(),
+        assessing in assessing(),
         ops in prop::collection::vec(op(), 0..200),
     ) {
-        let mut world = World::new(spec);
+        let mut world = World::new(spec, assessing);
         for op in ops {
             world.apply(op);
         }
@@ -444,13 +532,16 @@ proptest! {
 /// Volunteers as they are meant to be, with one hitch each; many rounds must get through.
 #[test]
 fn a_steady_crowd_gets_through_a_round_for_every_window() {
-    let mut world = World::new(RoundSpec {
-        window_ms: 30_000,
-        grace_ms: 5_000,
-        min_contributions: 1,
-        max_contributions: 5,
-        checkpoint_every: 5,
-    });
+    let mut world = World::new(
+        RoundSpec {
+            window_ms: 30_000,
+            grace_ms: 5_000,
+            min_contributions: 1,
+            max_contributions: 5,
+            checkpoint_every: 5,
+        },
+        None,
+    );
     for who in 0..4 {
         world.apply(Op::Connect(who));
     }
@@ -478,7 +569,7 @@ fn a_steady_crowd_gets_through_a_round_for_every_window() {
 /// The refusals a hostile volunteer can provoke change nothing.
 #[test]
 fn refused_uploads_change_nothing() {
-    let mut world = World::new(RoundSpec::default());
+    let mut world = World::new(RoundSpec::default(), None);
     world.apply(Op::Connect(0));
     world.apply(Op::Join(0, 0));
     let before = world.machine.clone();

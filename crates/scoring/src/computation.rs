@@ -20,6 +20,7 @@ pub const GRACE_WINDOWS: u32 = 10;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Computation {
     /// The average, in `-1..=1`; 0 for a new peer.
+    #[serde(with = "crate::stored::bits")]
     pub average: f64,
     /// Evaluations so far.
     pub windows: u32,

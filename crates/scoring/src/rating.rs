@@ -16,8 +16,10 @@ use crate::error::{ScoringError, finite};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rating {
     /// Mean.
+    #[serde(with = "crate::stored::bits")]
     pub mu: f64,
     /// Standard deviation, positive.
+    #[serde(with = "crate::stored::bits")]
     pub sigma: f64,
 }
 

@@ -10,7 +10,7 @@ use covey_protocol::{Hash, Round, VolunteerId, corpus::Manifest, run::RunSpec};
 
 use crate::{
     TrainingError,
-    sampling::{SHARD, TRAIN, assign},
+    sampling::{EVALUATION, SHARD, TRAIN, assign},
 };
 
 /// The work of one volunteer in one round.
@@ -95,17 +95,40 @@ impl Assignment {
         step: usize,
         tokens: &BTreeMap<usize, Vec<u16>>,
     ) -> Result<Batch, TrainingError> {
-        let picked = self
-            .sequences
-            .iter()
-            .cycle()
-            .skip(step * self.batch % self.sequences.len().max(1))
-            .take(self.batch);
+        let first = step * self.batch % self.sequences.len().max(1);
+        self.collect(first..first + self.batch, tokens)
+    }
+
+    /// At most `count` of the sequences that the first `steps` inner steps train on, drawn with a seed
+    /// that the volunteer must not have known while it trained.
+    ///
+    /// # Errors
+    /// As [`batch`](Self::batch).
+    pub fn sample(
+        &self,
+        steps: usize,
+        count: usize,
+        seed: &Hash,
+        tokens: &BTreeMap<usize, Vec<u16>>,
+    ) -> Result<Batch, TrainingError> {
+        let trained = (steps * self.batch).clamp(1, self.sequences.len().max(1));
+        let drawn = assign(EVALUATION, &seed.0, b"own", 0, trained as u64, count);
+        self.collect(drawn.into_iter().map(|number| number as usize), tokens)
+    }
+
+    fn collect(
+        &self,
+        numbers: impl Iterator<Item = usize>,
+        tokens: &BTreeMap<usize, Vec<u16>>,
+    ) -> Result<Batch, TrainingError> {
         let mut batch = Batch::empty(self.context);
-        for (shard, start) in picked {
-            let sequence = tokens
-                .get(shard)
-                .and_then(|tokens| tokens.get(*start..*start + self.context + 1))
+        for number in numbers {
+            let sequence = self
+                .sequences
+                .get(number % self.sequences.len().max(1))
+                .and_then(|(shard, start)| {
+                    tokens.get(shard)?.get(*start..*start + self.context + 1)
+                })
                 .ok_or(TrainingError::NoSequences(self.context + 1))?;
             batch.push(sequence);
         }

@@ -10,6 +10,7 @@
 //! steps.
 
 pub mod adamw;
+pub mod assess;
 pub mod checkpoint;
 pub mod data;
 pub mod device;

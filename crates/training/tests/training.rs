@@ -1,8 +1,11 @@
 //! The inner loop on the CPU backend: gradients against finite differences, learning, resuming, and
 //! the way from packets back to weights.
 
+use std::collections::BTreeMap;
+
 use covey_protocol::{
     Hash, Identity, Round,
+    corpus::{MANIFEST_VERSION, Manifest, Shard},
     model::{ModelConfig, Preset},
     packet::PacketHeader,
     record::RoundRecord,
@@ -10,8 +13,10 @@ use covey_protocol::{
     update,
 };
 use covey_training::{
-    TrainingError, checkpoint,
-    data::Batch,
+    TrainingError,
+    assess::{Assessor, Trial, held_out_sample, sequences_for},
+    checkpoint,
+    data::{Assignment, Batch},
     device,
     evaluate::Evaluator,
     generate::Sampler,
@@ -222,6 +227,7 @@ fn packets_become_the_same_weights_wherever_they_are_applied() {
         update: Some(Hash::of(&bytes)),
         update_len: bytes.len() as u64,
         contributions: applied.contributions,
+        excluded: Vec::new(),
     };
     let mut here = theta.clone();
     apply_record(&spec, &codec, &mut here, &record, Some(&bytes)).unwrap();
@@ -291,4 +297,95 @@ fn evaluation_starts_near_the_uniform_loss_and_sampling_stays_in_the_vocabulary(
     assert_eq!(sample(1), sample(1));
     assert_ne!(sample(1), sample(2));
     assert_eq!(sample(1)[..3], [1, 2, 3]);
+}
+
+#[test]
+fn a_packet_is_tried_alone_and_only_its_own_harm_shows() {
+    let spec = little(false);
+    let codec = codec(&spec).unwrap();
+    let theta = initial_weights(&spec.seed, &spec.model);
+    let (local, ..) = run_round(&spec, &theta, 0, &OptimiserState::default());
+    let delta = pseudo_gradient(&theta, &local).unwrap();
+    let update = |scale: f32| {
+        let scaled: Vec<f32> = delta.iter().map(|v| v * scale).collect();
+        let payload = codec.compress(&scaled, &vec![0.0; theta.len()]).unwrap();
+        codec.decode(&payload.payload).unwrap()
+    };
+    let (good, bad, loud) = (update(1.0), update(-1.0), update(50.0));
+    let (own, random) = (counting(&spec, 0), counting(&spec, 40));
+    let assessor = Assessor::new(&spec.model, &codec, &device::cpu());
+    let trial = |update| Trial { update, own: &own };
+    let trials = [trial(&good), trial(&bad), trial(&loud), trial(&good)];
+    let measure = |trials: &[Trial<'_>], most: usize| {
+        let mut left = most;
+        let go_on = || {
+            left = left.saturating_sub(1);
+            left > 0
+        };
+        block(assessor.measure(&theta, 0.2, trials, &random, go_on)).unwrap()
+    };
+    let measured: Vec<_> = measure(&trials, 99).into_iter().flatten().collect();
+    assert_eq!(measured.len(), 4);
+    assert!(measured[0].own.after < measured[0].own.before);
+    assert!(measured[0].random.after < measured[0].random.before);
+    assert!(measured[1].own.after > measured[1].own.before);
+    // Shouting does not pay: it is clipped to the median before it is tried.
+    let gain = |i: usize| measured[i].own.before - measured[i].own.after;
+    assert!((gain(2) - gain(0)).abs() < 0.02 * gain(0), "{measured:?}");
+    // The same packet gives the same numbers, whatever was tried between: the weights are untouched.
+    assert_eq!(measured[0], measured[3]);
+    assert_eq!(measure(&trials, 99)[1], Some(measured[1]));
+    // Cut short after two, the rest is unknown.
+    let cut: Vec<bool> = measure(&trials, 3).iter().map(Option::is_some).collect();
+    assert_eq!(cut, [true, true, false, false]);
+}
+
+#[test]
+fn samples_of_own_data_are_what_was_trained_on_and_depend_on_a_secret() {
+    let spec = little(false);
+    let shard = |tokens: u32| Shard {
+        hash: Hash([0; 32]),
+        tokens,
+    };
+    let manifest = Manifest {
+        version: MANIFEST_VERSION,
+        vocabulary_size: 64,
+        vocabulary: Hash([0; 32]),
+        tokenizer: None,
+        train: vec![shard(5000), shard(5000)],
+        held_out: vec![shard(500)],
+        train_bytes: 0,
+        held_out_bytes: 0,
+        unigram_entropy: 3.0,
+    };
+    let text = |shift: usize| -> Vec<u16> {
+        (0..5000)
+            .map(|i| ((i * i / 7 + i + shift) % 64) as u16)
+            .collect()
+    };
+    let tokens = BTreeMap::from([(0, text(0)), (1, text(9))]);
+    let me = Identity::from_secret([1; 32]).id();
+    let work = Assignment::new(&spec, &manifest, &Hash([9; 32]), &me, Round(3)).unwrap();
+    let rows = |batch: &Batch| -> Vec<Vec<i32>> {
+        batch
+            .inputs
+            .chunks(batch.context)
+            .map(<[i32]>::to_vec)
+            .collect()
+    };
+    let trained: Vec<Vec<i32>> = (0..3)
+        .flat_map(|step| rows(&work.batch(step, &tokens).unwrap()))
+        .collect();
+    let sample = |seed: u8| rows(&work.sample(3, 8, &Hash([seed; 32]), &tokens).unwrap());
+    assert_eq!(sample(1).len(), 8);
+    assert!(sample(1).iter().all(|row| trained.contains(row)));
+    assert_eq!(sample(1), sample(1));
+    assert_ne!(sample(1), sample(2));
+    let held_out = text(3);
+    let random = |seed: u8| held_out_sample(&held_out, 16, 8, &Hash([seed; 32])).unwrap();
+    assert_eq!(random(1), random(1));
+    assert_ne!(random(1), random(2));
+    assert!(held_out_sample(&held_out[..10], 16, 8, &Hash([0; 32])).is_err());
+    assert_eq!(sequences_for(&Preset::Tiny.config()), 8);
+    assert_eq!(sequences_for(&Preset::Base.config()), 1);
 }

@@ -131,6 +131,7 @@ impl Coordinator {
                 Some(deadline_ms.saturating_sub(self.clock.now_ms())),
             ),
             Phase::Draining => ("storing the last packets", None),
+            Phase::Assessing { .. } => ("trying the packets", None),
             Phase::Merging(attempt) if attempt.failures > 0 => ("merge failed, trying again", None),
             Phase::Merging(_) => ("merging", None),
             Phase::Recording { attempt, .. } if attempt.failures > 0 => {

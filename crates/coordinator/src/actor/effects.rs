@@ -10,7 +10,7 @@ use covey_protocol::{
 };
 use covey_rounds::{Acceptance, Audience, Effect, Event, Ticket};
 
-use super::{Answer, Coordinator, Outcome, sessions::text};
+use super::{Answer, Coordinator, Outcome, assess::Task, sessions::text};
 use crate::metrics::{IN, seconds};
 
 impl Coordinator {
@@ -41,17 +41,30 @@ impl Coordinator {
                 self.metrics.reject(code);
                 self.answer(ticket, Err(ErrorBody { code, message }));
             }
+            Effect::Assess {
+                round,
+                seed,
+                probe,
+                packets,
+                missing,
+                ..
+            } => self.assess(Task {
+                round,
+                seed,
+                probe,
+                packets,
+                missing,
+            }),
             Effect::Merge {
                 round,
                 base,
                 packets,
-            } => self.jobs.merge(
-                self.engine.clone(),
-                Arc::clone(&self.weights),
-                round,
-                base,
-                packets,
-            ),
+            } => {
+                self.note_unassessed();
+                let weights = Arc::clone(&self.weights);
+                self.jobs
+                    .merge(self.engine.clone(), weights, round, base, packets);
+            }
             Effect::Record(record) => self.record(record),
             Effect::Closed { round } => self.closed(round),
             Effect::Opened {
@@ -119,8 +132,9 @@ impl Coordinator {
             Some(signed) if signed.record == record => Arc::clone(signed),
             _ => Arc::new(record.sign(&self.identity)),
         };
+        self.note_unassessed();
         self.recording = Some(Arc::clone(&signed));
-        self.jobs.record(signed);
+        self.jobs.record(signed, self.judged.clone());
     }
 
     fn closed(&mut self, round: Round) {
@@ -129,6 +143,12 @@ impl Coordinator {
         };
         let record = &signed.record;
         let contributions = record.contributions.len();
+        for exclusion in &record.excluded {
+            let (volunteer, reason) = (exclusion.volunteer, exclusion.reason.name());
+            tracing::info!(%round, %volunteer, reason, "packet left out of the merge");
+            let label = exclusion.reason.into();
+            self.metrics.excluded.get_or_create(&label).inc();
+        }
         let took = self.window_started.take().map(|at| at.elapsed());
         if let Some(took) = took {
             self.metrics.round_seconds.observe(seconds(took));
@@ -139,6 +159,7 @@ impl Coordinator {
         tracing::info!(
             %round,
             contributions,
+            excluded = record.excluded.len(),
             theta = %record.theta_after,
             seconds = took.map(seconds),
             "round closed"
@@ -149,6 +170,7 @@ impl Coordinator {
         let (next, weights) = (self.machine.round(), Arc::clone(&self.weights));
         self.published.weights.store(Arc::new((next, weights)));
         self.publish();
+        self.turn_page();
         let frame = ServerFrame::RoundClosed {
             record: Box::new((*signed).clone()),
         };
@@ -182,6 +204,10 @@ impl Coordinator {
     }
 
     pub(super) fn outcome(&mut self, outcome: Outcome) {
+        if let Outcome::Meanwhile(event) = outcome {
+            self.step(event);
+            return;
+        }
         self.jobs.closed();
         match outcome {
             Outcome::Event(event) => {
@@ -204,7 +230,8 @@ impl Coordinator {
                 self.checkpoints.sort_by_key(|known| known.round);
                 self.publish();
             }
-            Outcome::Done => {}
+            Outcome::Assessed { book, event } => self.assessed(book, event),
+            Outcome::Meanwhile(_) | Outcome::Done => {}
         }
     }
 

@@ -1,4 +1,5 @@
-//! Work for disk and processor, done beside the actor. Every job ends in exactly one [`Outcome`].
+//! Work for disk and processor, done beside the actor. Every job ends in exactly one [`Outcome`], and may
+//! send one more before.
 
 use std::{sync::Arc, time::Instant};
 
@@ -10,6 +11,7 @@ use covey_protocol::{
     update,
 };
 use covey_rounds::{Acceptance, Event};
+use covey_scoring::Book;
 use covey_training::checkpoint;
 use tokio::sync::mpsc;
 
@@ -34,16 +36,20 @@ pub(super) enum Outcome {
         checkpoint: Checkpoint,
         removed: Vec<Round>,
     },
+    /// The verdicts on a round's packets, and the book they are written into.
+    Assessed { book: Book, event: Event },
+    /// News of a job that goes on.
+    Meanwhile(Event),
     /// Something that nothing waits for.
     Done,
 }
 
 /// Starts jobs and counts those that are open.
 pub(super) struct Jobs {
-    journal: Arc<dyn Journal>,
-    blobs: Arc<dyn Blobs>,
-    metrics: Arc<Metrics>,
-    outcomes: mpsc::Sender<Outcome>,
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) blobs: Arc<dyn Blobs>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) outcomes: mpsc::Sender<Outcome>,
     open: usize,
 }
 
@@ -73,7 +79,7 @@ impl Jobs {
         self.open = self.open.saturating_sub(1);
     }
 
-    fn start(&mut self, job: impl Future<Output = Outcome> + Send + 'static) {
+    pub(super) fn start(&mut self, job: impl Future<Output = Outcome> + Send + 'static) {
         self.open += 1;
         let outcomes = self.outcomes.clone();
         tokio::spawn(async move {
@@ -140,12 +146,17 @@ impl Jobs {
         });
     }
 
-    /// Makes a record durable.
-    pub fn record(&mut self, record: Arc<SignedRecord>) {
+    /// Makes a record and the book of scores durable.
+    pub fn record(&mut self, record: Arc<SignedRecord>, book: Option<Arc<Book>>) {
         let (journal, metrics) = (Arc::clone(&self.journal), Arc::clone(&self.metrics));
         self.start(async move {
             let round = record.record.round;
-            Outcome::Event(match blocking(move || journal.record(&record)).await {
+            let work = move || {
+                let book = book.map(|book| serde_json::to_vec(&*book)).transpose();
+                let book = book.map_err(|error| StorageError::Task(error.to_string()))?;
+                journal.record(&record, book.as_deref())
+            };
+            Outcome::Event(match blocking(work).await {
                 Ok(()) => Event::Recorded { round },
                 Err(error) => {
                     failed(&metrics, "record", &error);

@@ -5,12 +5,14 @@
 //! whose outcomes come back as events. The actor itself never blocks and never awaits anything but its
 //! next message, so one slow disk or socket cannot stop it.
 
+mod assess;
 mod commands;
 mod effects;
 mod jobs;
 pub mod sessions;
 mod stopping;
 
+pub use assess::Assessing;
 pub(crate) use jobs::keep_checkpoint;
 
 use std::{
@@ -24,11 +26,12 @@ use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use covey_protocol::{
     Identity, Round, VolunteerId,
-    http::{ErrorBody, HeldOut, RunInfo},
+    http::{ErrorBody, HeldOut, RunInfo, Scores},
     record::{Checkpoint, Receipt, SignedRecord},
     socket::{Backend, ClientFrame, Presence},
 };
 use covey_rounds::{Effect, Event, Phase, RoundsMachine, Submission, Ticket};
+use covey_scoring::Book;
 use tokio::{
     sync::{mpsc, oneshot},
     time::sleep_until,
@@ -105,6 +108,24 @@ pub struct Published {
     pub info: ArcSwap<RunInfo>,
     /// The open round and its base weights.
     pub weights: ArcSwap<(Round, Weights)>,
+    /// What everyone's work was worth, as of the last record.
+    pub scores: ArcSwap<Scores>,
+}
+
+impl Published {
+    /// Share of the incentive of everyone in the book, the largest being 65535, ascending by volunteer:
+    /// what an epoch's weights are made of.
+    #[must_use]
+    pub fn incentive(&self) -> Vec<(VolunteerId, u16)> {
+        let scores = self.scores.load();
+        let mut weights: Vec<(VolunteerId, u16)> = scores
+            .volunteers
+            .iter()
+            .map(|score| (score.volunteer, score.weight))
+            .collect();
+        weights.sort();
+        weights
+    }
 }
 
 /// What the actor starts from; see [`startup`](crate::startup).
@@ -119,6 +140,8 @@ pub struct Initial {
     pub held_out: Vec<HeldOut>,
     pub unigram_entropy: f64,
     pub clock: Clock,
+    pub assessing: Assessing,
+    pub book: Book,
 }
 
 /// How to reach the actor.
@@ -150,6 +173,12 @@ struct Coordinator {
     /// Weights after the round that is being recorded.
     merged: Option<Weights>,
     recording: Option<Arc<SignedRecord>>,
+    assessing: Assessing,
+    book: Arc<Book>,
+    /// The book after the round that is being merged or recorded.
+    judged: Option<Arc<Book>>,
+    /// The round that was sent to be assessed and has no verdict yet.
+    unassessed: Option<Round>,
     checkpoints: Vec<Checkpoint>,
     checkpoints_kept: usize,
     held_out: Vec<HeldOut>,
@@ -184,6 +213,8 @@ pub fn start(
         held_out,
         unigram_entropy,
         clock,
+        assessing,
+        book,
     } = initial;
     let info = info(
         &engine,
@@ -196,6 +227,11 @@ pub fn start(
     let published = Arc::new(Published {
         info: ArcSwap::from_pointee(info),
         weights: ArcSwap::from_pointee((machine.round(), Arc::clone(&weights))),
+        scores: ArcSwap::from_pointee(assess::scores(
+            &book,
+            assessing.assessment.rules(),
+            machine.round(),
+        )),
     });
     let mut coordinator = Coordinator {
         engine,
@@ -212,6 +248,10 @@ pub fn start(
         weights,
         merged: None,
         recording: None,
+        assessing,
+        book: Arc::new(book),
+        judged: None,
+        unassessed: None,
         checkpoints,
         checkpoints_kept,
         held_out,

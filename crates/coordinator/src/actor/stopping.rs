@@ -3,6 +3,8 @@
 //! Each volunteer is given another delay. If thousands returned at once, the restarted coordinator's
 //! first act would be to drown.
 
+use std::sync::atomic::Ordering;
+
 use covey_protocol::socket::ServerFrame;
 use tokio::sync::oneshot;
 
@@ -44,6 +46,7 @@ impl Coordinator {
             let jitter = noise.get(number % noise.len()).copied().unwrap_or_default();
             farewell(number, count, u64::from(jitter) * 4)
         });
+        self.assessing.stopping.store(true, Ordering::Relaxed);
         self.stopped = Some(stopped);
     }
 }

@@ -9,7 +9,7 @@ use axum::{
 use bytes::Bytes;
 use covey_protocol::{
     Round,
-    http::{ErrorCode, Records, RunInfo},
+    http::{ErrorCode, Records, RunInfo, Scores},
     limits::MAX_RECORDS,
 };
 use serde::Deserialize;
@@ -21,6 +21,12 @@ use crate::{metrics::OUT, storage::blocking};
 pub async fn run(State(gateway): State<Gateway>) -> impl IntoResponse {
     let info: RunInfo = (**gateway.handle.published.info.load()).clone();
     ([(header::CACHE_CONTROL, fixed("no-store"))], Json(info))
+}
+
+/// `GET /v1/scores`
+pub async fn scores(State(gateway): State<Gateway>) -> impl IntoResponse {
+    let scores: Scores = (**gateway.handle.published.scores.load()).clone();
+    ([(header::CACHE_CONTROL, fixed("no-store"))], Json(scores))
 }
 
 #[derive(Deserialize)]

@@ -119,6 +119,7 @@ impl Gateway {
             .route(http::RUN, get(api::run))
             .route(http::RECORDS, get(api::records))
             .route(&format!("{}/{{name}}", http::BLOBS), get(blobs::blob))
+            .route(http::SCORES, get(api::scores))
             .route(http::MODEL, get(api::model))
             .route(http::PACKETS, post(packets::submit))
             .layer(limited())

@@ -10,7 +10,10 @@ use axum::{
     http::{StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
-use covey_protocol::socket::{Activity, Backend};
+use covey_protocol::{
+    http::Scores,
+    socket::{Activity, Backend},
+};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{Gateway, NOSNIFF, fixed};
@@ -145,12 +148,13 @@ fn page(gateway: &Gateway, inspection: &Inspection) -> String {
          <meta name=viewport content=\"width=device-width\">\
          <meta http-equiv=refresh content=5><title>{name}: round {round}</title>\
          <link rel=stylesheet href=/status.css>\
-         <main><h1>{name}</h1><table>{rows}</table>{people}\
-         <p><a href=/metrics>Metrics</a> <a href=/healthz>Health</a> \
+         <main><h1>{name}</h1><table>{rows}</table>{people}{book}\
+         <p><a href=/metrics>Metrics</a> <a href=/v1/scores>Scores</a> <a href=/healthz>Health</a> \
          <a href={model}>Current weights (SafeTensors)</a></main>",
         name = escape(&info.spec.name),
         round = inspection.round,
         people = people(inspection),
+        book = book(&gateway.handle.published.scores.load()),
         model = covey_protocol::http::MODEL,
     )
 }
@@ -182,6 +186,42 @@ fn people(inspection: &Inspection) -> String {
     format!(
         "<h2>Volunteers</h2><table class=people><tr><th scope=col>Identity<th scope=col>Backend\
          <th scope=col>Activity<th scope=col>Tokens/s<th scope=col>Accepted{rows}</table>"
+    )
+}
+
+/// Most rows of scores on the page; the API has all.
+const SCORES_SHOWN: usize = 50;
+
+fn book(scores: &Scores) -> String {
+    if scores.volunteers.is_empty() {
+        return String::new();
+    }
+    let mut rows = String::new();
+    for score in scores.volunteers.iter().take(SCORES_SHOWN) {
+        let name = score.volunteer.to_string();
+        let last = match (score.banned_until, score.last) {
+            (Some(until), _) if until > scores.round => format!("barred before round {until}"),
+            (_, Some(reason)) => format!("left out: {}", reason.name().replace('_', " ")),
+            (_, None) => "merged".to_owned(),
+        };
+        let _ = write!(
+            rows,
+            "<tr><td><code>{}</code><td>{:.2} \u{b1} {:.2}<td>{:.2}<td>{:.3}<td>{:.1} %<td>{}\
+             <td>{}<td>{last}",
+            name.get(..12).unwrap_or_default(),
+            score.mu,
+            score.sigma,
+            score.computation,
+            score.score,
+            100.0 * f64::from(score.weight) / f64::from(u16::MAX),
+            score.merged,
+            score.excluded,
+        );
+    }
+    format!(
+        "<h2>Scores</h2><table class=people><tr><th scope=col>Identity<th scope=col>Rating\
+         <th scope=col>Own data<th scope=col>Score<th scope=col>Incentive, of the best\
+         <th scope=col>Merged<th scope=col>Left out<th scope=col>Newest packet{rows}</table>"
     )
 }
 

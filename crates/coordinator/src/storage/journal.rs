@@ -2,7 +2,7 @@
 //!
 //! Its two transactions carry the coordinator's promises. [`Journal::accept`] makes a packet and what
 //! its receipt says durable together, so a receipt can be repeated after a crash. [`Journal::record`]
-//! makes a round's record durable and drops the packets' bytes, which by then live in the merged
+//! makes a round's record and the book of scores durable and drops the packets' bytes, which by then live in the merged
 //! update; afterwards the next round is open. There is no state in between.
 //!
 //! Calls block; use [`blocking`](super::blocking) on a runtime.
@@ -31,8 +31,12 @@ pub trait Journal: Send + Sync + 'static {
     /// How many packets of a volunteer were accepted in the whole run.
     fn accepted_from(&self, volunteer: VolunteerId) -> Result<u64, StorageError>;
 
-    /// Keeps a round's record; the bytes of its packets are dropped.
-    fn record(&self, record: &SignedRecord) -> Result<(), StorageError>;
+    /// Keeps a round's record and, if there is a new one, the book of scores; the bytes of its packets
+    /// are dropped.
+    fn record(&self, record: &SignedRecord, book: Option<&[u8]>) -> Result<(), StorageError>;
+
+    /// The book of scores as it was last kept.
+    fn book(&self) -> Result<Option<Vec<u8>>, StorageError>;
 
     /// At most `limit` records from a round on.
     fn records(&self, from: Round, limit: usize) -> Result<Vec<SignedRecord>, StorageError>;

@@ -14,7 +14,7 @@ use std::{
 use covey_protocol::{
     Hash, Round, VolunteerId,
     http::HeldOut,
-    record::{Checkpoint, SignedRecord},
+    record::{Checkpoint, RoundRecord, SignedRecord},
 };
 use covey_rounds::Acceptance;
 use redb::{
@@ -39,6 +39,10 @@ const RECORDS: TableDefinition<u64, &[u8]> = TableDefinition::new("records");
 /// Round to (weights, length).
 const CHECKPOINTS: TableDefinition<u64, (Id, u64)> = TableDefinition::new("checkpoints");
 const HELD_OUT: TableDefinition<u64, f32> = TableDefinition::new("held_out");
+
+/// One entry: the book of scores as JSON.
+const BOOK: TableDefinition<&str, &[u8]> = TableDefinition::new("book");
+const BOOK_KEY: &str = "book";
 
 const VERSION_KEY: &str = "version";
 const VERSION: u64 = 1;
@@ -86,6 +90,7 @@ impl RedbJournal {
             transaction.open_table(RECORDS)?;
             transaction.open_table(CHECKPOINTS)?;
             transaction.open_table(HELD_OUT)?;
+            transaction.open_table(BOOK)?;
             Ok(found.unwrap_or(VERSION))
         })?;
         if found > VERSION {
@@ -218,7 +223,7 @@ impl Journal for RedbJournal {
         })
     }
 
-    fn record(&self, record: &SignedRecord) -> Result<(), StorageError> {
+    fn record(&self, record: &SignedRecord, book: Option<&[u8]>) -> Result<(), StorageError> {
         let json = serde_json::to_vec(record)
             .map_err(|_| StorageError::Unreadable("a record before it was written"))?;
         let round = record.record.round.0;
@@ -226,18 +231,33 @@ impl Journal for RedbJournal {
             transaction
                 .open_table(RECORDS)?
                 .insert(round, json.as_slice())?;
+            if let Some(book) = book {
+                transaction.open_table(BOOK)?.insert(BOOK_KEY, book)?;
+            }
             let mut packets = transaction.open_table(PACKETS)?;
             packets.retain_in(..=(round, [255; 32]), |_, _| false)?;
             // A write that failed may have reached the disk all the same. What was never acknowledged
             // must not look acknowledged later.
             let mut acceptances = transaction.open_table(ACCEPTANCES)?;
             acceptances.retain_in((round, [0; 32])..=(round, [255; 32]), |(_, id), value| {
-                let contributions = &record.record.contributions;
-                contributions.iter().any(|contribution| {
-                    contribution.volunteer.0 == id && contribution.packet.0 == value.0
-                })
+                let RoundRecord {
+                    contributions,
+                    excluded,
+                    ..
+                } = &record.record;
+                let merged = contributions.iter().map(|c| (c.volunteer, c.packet));
+                let left_out = excluded.iter().map(|e| (e.volunteer, e.packet));
+                let wanted = (VolunteerId(id), Hash(value.0));
+                merged.chain(left_out).any(|listed| listed == wanted)
             })?;
             Ok(())
+        })
+    }
+
+    fn book(&self) -> Result<Option<Vec<u8>>, StorageError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(BOOK)?;
+            Ok(table.get(BOOK_KEY)?.map(|value| value.value().to_vec()))
         })
     }
 

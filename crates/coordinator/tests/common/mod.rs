@@ -49,6 +49,9 @@ tied = true
 [run.inner]
 steps = 4
 batch = 2
+peak_lr = 3e-3
+warmup = 1
+ramp = 0
 "#;
 
 /// A data directory, a corpus, and a coordinator that may be running.
@@ -66,6 +69,9 @@ pub struct Extra {
     /// `[run.rounds]` and tables after it.
     pub rounds: &'static str,
     pub tables: &'static str,
+    /// Whether packets are tried before they are merged. Most tests send random ones, which would not
+    /// stand that.
+    pub trials: bool,
 }
 
 fn write_corpus(folder: &Path) {
@@ -123,8 +129,11 @@ impl Coordinator {
         fs::write(www.join("covey_bg.wasm"), b"\0asm plain").expect("written");
         fs::write(www.join("covey_bg.wasm.br"), b"compressed").expect("written");
         let settings = format!(
-            "log = \"warn\"\n{}\n{RUN}\n[run.rounds]\n{}\n{}",
-            extra.top, extra.rounds, extra.tables
+            "log = \"warn\"\nassess_sequences = {}\n{}\n{RUN}\n[run.rounds]\n{}\n{}",
+            if extra.trials { 8 } else { 0 },
+            extra.top,
+            extra.rounds,
+            extra.tables
         );
         fs::write(folder.path().join("covey.toml"), settings).expect("written");
         Self {

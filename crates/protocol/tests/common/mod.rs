@@ -6,7 +6,7 @@ use covey_protocol::{
     http::{ErrorCode, HeldOut, RunInfo},
     model::{ModelConfig, Preset},
     packet::PacketHeader,
-    record::{Checkpoint, Contribution, RoundRecord, SignedRecord},
+    record::{Checkpoint, Contribution, Exclusion, ExclusionReason, RoundRecord, SignedRecord},
     run::{Averaging, CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
     socket::{Activity, Backend, ClientFrame, Presence, ServerFrame},
 };
@@ -166,16 +166,25 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
             tokens,
         },
     );
+    let reason = proptest::sample::select(&ExclusionReason::ALL[..]);
+    let exclusion =
+        (volunteer(), hash(), reason).prop_map(|(volunteer, packet, reason)| Exclusion {
+            volunteer,
+            packet,
+            reason,
+        });
     (
         (hash(), round(), option::of(hash()), hash()),
         (hash(), hash(), option::of(hash()), any::<u64>()),
         vec(contribution, 0..20),
+        vec(exclusion, 0..5),
     )
         .prop_map(
             |(
                 (run, round, previous, seed),
                 (base, theta_after, update, update_len),
                 contributions,
+                excluded,
             )| {
                 RoundRecord {
                     run,
@@ -187,6 +196,7 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
                     update,
                     update_len,
                     contributions,
+                    excluded,
                 }
             },
         )
