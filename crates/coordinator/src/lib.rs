@@ -8,7 +8,8 @@
 //! 3. [`storage`] makes it durable; only then the sender gets its receipt.
 //! 4. When the round closes, [`engine`] merges all of its packets into the next weights, [`storage`]
 //!    keeps the merged update and the signed record, and everyone connected is told.
-//! 5. [`evaluation`] measures the new weights on held-out text, on a thread of its own.
+//! 5. [`ledger`] pays for it at the next epoch, and keeps who owns what.
+//! 6. [`evaluation`] measures the new weights on held-out text, on a thread of its own.
 //!
 //! What a reader would get wrong: nothing in memory is precious. [`startup`] rebuilds all of it from the
 //! data directory, and the process may be killed between any two instructions without losing anything
@@ -25,6 +26,7 @@ pub mod error;
 pub mod evaluation;
 pub mod gateway;
 pub mod history;
+pub mod ledger;
 pub mod metrics;
 pub mod run_file;
 pub mod secret;

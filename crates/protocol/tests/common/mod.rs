@@ -241,6 +241,7 @@ pub fn code() -> impl Strategy<Value = ErrorCode> {
         NotFound,
         Busy,
         Unavailable,
+        Ledger,
     ])
 }
 
