@@ -211,13 +211,13 @@ async fn refusal(response: &Response) -> ClientError {
         .and_then(|body| parse(&body).ok())
     {
         Some(body) => ClientError::Refused(body),
-        None => ClientError::Refused(ErrorBody {
-            code: if status == 404 {
+        None => ClientError::Refused(ErrorBody::new(
+            if status == 404 {
                 ErrorCode::NotFound
             } else {
                 ErrorCode::Unavailable
             },
-            message: format!("the coordinator answered with status {status}"),
-        }),
+            format!("the coordinator answered with status {status}"),
+        )),
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
@@ -26,6 +26,7 @@ A configuration file with every setting and its default:
   # admin_listen = \"127.0.0.1:9090\"  # /metrics, /healthz and /status only here
   data_dir = \"./data\"            # everything that must survive
   # corpus = \"./corpus\"          # default: DATA_DIR/corpus
+  # ledger_genesis = \"genesis.json\"  # who has what when the ledger begins; default: for development
   # www = \"./www\"                # the page's files; without it only the API is served
   allowed_origins = []           # pages that may open a socket, besides our own; \"*\" allows all
   allow_localhost = true         # pages on localhost may, too
@@ -87,7 +88,7 @@ Exit codes: 0 after a graceful stop, 1 when something failed, 2 when a setting h
 #[command(name = "covey-coordinator", version, about, args_override_self = true, after_long_help = AFTER_HELP, after_help = "See --help for the configuration file, the environment and exit codes.")]
 pub struct Flags {
     /// Configuration file (TOML) [env: COVEY_CONFIG]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     #[serde(skip)]
     pub config: Option<PathBuf>,
     /// Address for volunteers [default: 127.0.0.1:8080]
@@ -99,7 +100,7 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin_listen: Option<SocketAddr>,
     /// Where everything that must survive is kept [default: ./data]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
     /// A prepared corpus: manifest.json and blobs [default: DATA_DIR/corpus]
@@ -110,6 +111,10 @@ pub struct Flags {
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub www: Option<PathBuf>,
+    /// Who has what when a new run's ledger begins (JSON) [default: a development ledger]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger_genesis: Option<PathBuf>,
     /// Size of a new run's model: tiny, small or base [default: tiny]
     #[arg(long, value_name = "SIZE")]
     #[serde(skip)]
@@ -126,6 +131,18 @@ pub struct Flags {
     #[arg(long, value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<LogFormat>,
+    #[command(subcommand)]
+    #[serde(skip)]
+    pub task: Option<Task>,
+}
+
+/// Something else than running: the coordinator of the data directory must be stopped.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Task {
+    /// Write the ledger's journal to a file, one entry a line
+    ExportLedger { file: PathBuf },
+    /// Make a data directory's ledger from a journal file, checking every entry
+    ImportLedger { file: PathBuf },
 }
 
 /// How log lines look.
@@ -146,6 +163,7 @@ pub struct Config {
     pub admin_listen: Option<SocketAddr>,
     pub data_dir: PathBuf,
     pub corpus: Option<PathBuf>,
+    pub ledger_genesis: Option<PathBuf>,
     pub www: Option<PathBuf>,
     pub allowed_origins: Vec<String>,
     pub allow_localhost: bool,
@@ -185,6 +203,7 @@ impl Default for Config {
             admin_listen: None,
             data_dir: "./data".into(),
             corpus: None,
+            ledger_genesis: None,
             www: None,
             allowed_origins: Vec::new(),
             allow_localhost: true,
@@ -219,11 +238,12 @@ impl Default for Limits {
     }
 }
 
-const TOP_LEVEL: [&str; 16] = [
+const TOP_LEVEL: [&str; 17] = [
     "listen",
     "admin_listen",
     "data_dir",
     "corpus",
+    "ledger_genesis",
     "www",
     "allowed_origins",
     "allow_localhost",

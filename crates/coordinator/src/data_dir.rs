@@ -5,6 +5,8 @@
 //!   run.json          the run's description as canonical JSON; its BLAKE3 hash is the run's id
 //!   coordinator.key   32 secret bytes, mode 600: signs records and receipts, keys the rounds' seeds
 //!   journal.redb      packets of the open round, acceptances, records, checkpoints, held-out losses
+//!   ledger.redb       the ledger's journal, what is looked up in it, its snapshots
+//!   admin.token       64 hex digits, mode 600: lets the operator move a development run's clock
 //!   blobs/HASH        checkpoints, merged updates and the corpus manifest, named by their BLAKE3 hash
 //! ```
 //!
@@ -58,6 +60,16 @@ impl DataDir {
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal.redb")
+    }
+
+    #[must_use]
+    pub fn ledger(&self) -> PathBuf {
+        self.root.join("ledger.redb")
+    }
+
+    #[must_use]
+    pub fn admin_token(&self) -> PathBuf {
+        self.root.join("admin.token")
     }
 
     #[must_use]

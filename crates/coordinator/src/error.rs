@@ -60,6 +60,12 @@ pub enum CoordinatorError {
     },
     #[error("the record of round {round} does not follow the one before it: {reason}")]
     Chain { round: Round, reason: String },
+    #[error(
+        "the ledger in {path} is not what it claims: {reason}\nRestore it from a backup, or import a \
+         journal of this run that can be checked: covey-coordinator import-ledger FILE, with another \
+         --data-dir."
+    )]
+    Ledger { path: PathBuf, reason: String },
     #[error("training engine: {0}")]
     Engine(#[from] TrainingError),
     #[error("cannot listen on {address}: {source}\nChoose another address with --listen.")]

@@ -9,7 +9,8 @@
 //! 4. When the round closes, [`assessment`] tries each of its packets and decides which count.
 //! 5. [`engine`] merges those into the next weights, [`storage`] keeps the merged update, the signed
 //!    record and the book of scores, and everyone connected is told.
-//! 6. [`evaluation`] measures the new weights on held-out text, on a thread of its own.
+//! 6. [`ledger`] pays for it at the next epoch, and keeps who owns what.
+//! 7. [`evaluation`] measures the new weights on held-out text, on a thread of its own.
 //!
 //! What a reader would get wrong: nothing in memory is precious. [`startup`] rebuilds all of it from the
 //! data directory, and the process may be killed between any two instructions without losing anything
@@ -27,6 +28,7 @@ pub mod error;
 pub mod evaluation;
 pub mod gateway;
 pub mod history;
+pub mod ledger;
 pub mod metrics;
 pub mod run_file;
 pub mod secret;

@@ -7,9 +7,11 @@ use clap::Parser;
 use covey_coordinator::{
     CoordinatorError,
     actor::{self, Command},
-    config::{Config, Flags, LogFormat},
+    config::{Config, Flags, LogFormat, Task},
+    data_dir::DataDir,
     evaluation,
     gateway::{Gateway, Parts, limits::RateLimits},
+    ledger::{self, journal_file, keeper, weights},
     metrics::Metrics,
     server,
     shutdown::{self, requested},
@@ -30,6 +32,9 @@ fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|config| {
             log_to_stderr(&config)?;
+            if let Some(task) = &flags.task {
+                return Ok(ledger_file(&config, task)?);
+            }
             tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()
@@ -46,6 +51,17 @@ fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// Copies a stopped coordinator's ledger to a file, or a file into a new ledger.
+fn ledger_file(config: &Config, task: &Task) -> Result<(), CoordinatorError> {
+    let data = DataDir::create(&config.data_dir)?;
+    let (done, entries, file) = match task {
+        Task::ExportLedger { file } => ("exported to", journal_file::export(&data, file)?, file),
+        Task::ImportLedger { file } => ("imported from", journal_file::import(&data, file)?, file),
+    };
+    println!("{entries} entries {done} {}", file.display());
+    Ok(())
 }
 
 fn log_to_stderr(config: &Config) -> anyhow::Result<()> {
@@ -81,6 +97,15 @@ async fn run(config: Config) -> anyhow::Result<()> {
     } = startup::start(&config).await?;
     let metrics = Arc::new(Metrics::default());
     let engine = initial.engine.clone();
+    let (identity, clock) = (initial.identity.clone(), initial.clock);
+    let opened = {
+        let (config, chain) = (Arc::clone(&config), engine.run());
+        let account = keeper::account(&identity);
+        let open = move || ledger::open(&config, chain, account, clock);
+        tokio::task::spawn_blocking(open)
+            .await
+            .map_err(|_| CoordinatorError::Task("opening the ledger"))??
+    };
 
     let (measured, losses) = mpsc::channel(8);
     let newest = if config.evaluate_sequences == 0 {
@@ -104,8 +129,12 @@ async fn run(config: Config) -> anyhow::Result<()> {
         newest,
         losses,
     );
+    let judge = weights::accepted_tokens(Arc::clone(&handle.published), Arc::clone(&journal));
+    let ledger = keeper::start(opened, &identity, judge, Arc::clone(&metrics))
+        .context("no thread for the ledger")?;
     let gateway = Gateway::new(Parts {
         handle: handle.clone(),
+        ledger: ledger.clone(),
         engine,
         journal,
         blobs,
@@ -138,6 +167,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let finish = async {
         let _ = finished.await;
         let _ = rounds.await;
+        ledger.stop().await;
         gateway.sockets_closed().await;
         let _ = public.await;
         if let Some(operator) = operator {

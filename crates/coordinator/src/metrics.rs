@@ -10,6 +10,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use crate::ledger::metrics::LedgerMetrics;
+
 /// Label of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct Code {
@@ -90,6 +92,7 @@ pub struct Metrics {
     pub bytes: Family<Direction, Counter>,
     pub held_out_loss: Float,
     pub storage_errors: Counter,
+    pub ledger: LedgerMetrics,
 }
 
 fn histogram(bounds: &'static [f64]) -> Histogram {
@@ -120,6 +123,7 @@ impl Default for Metrics {
             bytes: Family::default(),
             held_out_loss: Float::default(),
             storage_errors: Counter::default(),
+            ledger: LedgerMetrics::default(),
         };
         metrics.register();
         metrics
@@ -222,6 +226,7 @@ impl Metrics {
             "Failed reads and writes",
             self.storage_errors.clone(),
         );
+        self.ledger.register(registry);
     }
 
     /// The text that Prometheus scrapes.

@@ -9,8 +9,18 @@
 //! | GET [`MODEL`] | | the current weights as SafeTensors |
 //! | GET [`SCORES`] | | [`Scores`]: what everyone's work was worth |
 //! | GET [`SOCKET`] | | upgrade to the control socket |
+//! | GET [`LEDGER`] | | [`LedgerHead`](crate::ledger::LedgerHead) |
+//! | GET [`LEDGER_ENTRIES`]`?from=N` | | journal lines from entry N, at most [`MAX_LINES`](crate::limits::MAX_LINES) of them and [`MAX_LINES_BYTES`](crate::limits::MAX_LINES_BYTES); empty at the end |
+//! | GET [`LEDGER_JOURNAL`] | | the whole journal as a file |
+//! | GET [`LEDGER_SNAPSHOT`] | | the last epoch's line, a line feed, the state after it |
+//! | POST [`LEDGER_ACTIONS`] | a signed action | `{line, events}`, or [`ErrorBody`] with the refusal's name |
+//! | POST [`LEDGER_SESSIONS`] | a signed session | the same |
+//! | GET [`LEDGER_HISTORY`]`?account=A&before=N` | | `{items: [{line, events}]}`, newest first |
+//! | GET [`LEDGER_NOTICES`] | | Atom feed of what is announced |
+//! | GET [`LEDGER_SOCKET`] | | upgrade to a socket that only tells |
 //!
-//! Posting the same packet again answers with the same receipt.
+//! Posting the same packet, action or session again answers the same. The ledger's own formats are in
+//! `covey-ledger`.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +37,15 @@ pub const PACKETS: &str = "/v1/packets";
 pub const SCORES: &str = "/v1/scores";
 pub const MODEL: &str = "/v1/model.safetensors";
 pub const SOCKET: &str = "/v1/socket";
+pub const LEDGER: &str = "/v1/ledger";
+pub const LEDGER_ENTRIES: &str = "/v1/ledger/entries";
+pub const LEDGER_JOURNAL: &str = "/v1/ledger/journal";
+pub const LEDGER_SNAPSHOT: &str = "/v1/ledger/snapshot";
+pub const LEDGER_ACTIONS: &str = "/v1/ledger/actions";
+pub const LEDGER_SESSIONS: &str = "/v1/ledger/sessions";
+pub const LEDGER_HISTORY: &str = "/v1/ledger/history";
+pub const LEDGER_NOTICES: &str = "/v1/ledger/notices.atom";
+pub const LEDGER_SOCKET: &str = "/v1/ledger/socket";
 
 /// A run as it stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,8 +119,23 @@ pub struct Score {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
     pub code: ErrorCode,
+    /// With [`ErrorCode::Ledger`], the rule's name, such as `StakeUnavailable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What happened and what to do next, in one or two sentences.
     pub message: String,
+}
+
+impl ErrorBody {
+    /// A refusal without a rule's name.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            name: None,
+            message: message.into(),
+        }
+    }
 }
 
 /// Everything a coordinator can refuse for.
@@ -134,4 +168,6 @@ pub enum ErrorCode {
     Busy,
     /// The coordinator is stopping or its disk fails; nothing was accepted.
     Unavailable,
+    /// A rule of the ledger; [`ErrorBody::name`] says which.
+    Ledger,
 }

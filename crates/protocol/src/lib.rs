@@ -11,6 +11,7 @@
 pub mod corpus;
 pub mod http;
 pub mod ids;
+pub mod ledger;
 pub mod limits;
 pub mod model;
 pub mod packet;

@@ -31,3 +31,13 @@ pub const MAX_HISTORY: usize = 512;
 pub const MAX_SESSION_TEXT: usize = 1024;
 /// Inner steps one packet may claim.
 pub const MAX_INNER_STEPS: u32 = 10_000;
+/// Most journal lines returned by one request.
+pub const MAX_LINES: usize = 512;
+/// Most bytes of journal lines returned by one request; one line always fits.
+pub const MAX_LINES_BYTES: usize = 4 * 1024 * 1024;
+/// Largest signed action or session.
+pub const MAX_ACTION: usize = 256 * 1024;
+/// Most entries of an account's history returned by one request.
+pub const MAX_ITEMS: usize = 50;
+/// Most blocks by which the clock of a development run can be moved at once.
+pub const MAX_ADVANCE: u64 = 5_000_000;

@@ -150,12 +150,13 @@ proptest! {
     fn records_and_error_bodies_survive_their_json(
         records in vec(signed_record(), 0..3),
         code in code(),
+        name in proptest::option::of("[A-Za-z]{1,20}"),
         message in "\\PC{0,40}",
     ) {
         let records = Records { records };
         let json = serde_json::to_string(&records).expect("plain data");
         prop_assert_eq!(serde_json::from_str::<Records>(&json).expect("valid"), records);
-        let body = ErrorBody { code, message };
+        let body = ErrorBody { code, name, message };
         let json = serde_json::to_string(&body).expect("plain data");
         prop_assert_eq!(serde_json::from_str::<ErrorBody>(&json).expect("valid"), body);
     }

@@ -105,11 +105,8 @@ impl Coordinator {
 
     fn submit(&mut self, submission: Submission, upload: Upload) {
         if self.stopped.is_some() {
-            let body = ErrorBody {
-                code: ErrorCode::Unavailable,
-                message: "The coordinator is stopping; send the packet again when it is back."
-                    .into(),
-            };
+            let message = "The coordinator is stopping; send the packet again when it is back.";
+            let body = ErrorBody::new(ErrorCode::Unavailable, message);
             let _ = upload.answer.send(Err(body));
             return;
         }

@@ -39,7 +39,7 @@ impl Coordinator {
                 message,
             } => {
                 self.metrics.reject(code);
-                self.answer(ticket, Err(ErrorBody { code, message }));
+                self.answer(ticket, Err(ErrorBody::new(code, message)));
             }
             Effect::Assess {
                 round,

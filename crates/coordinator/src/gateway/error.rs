@@ -15,9 +15,15 @@ pub struct Refusal(pub ErrorBody);
 
 impl Refusal {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self(ErrorBody::new(code, message))
+    }
+
+    /// A rule of the ledger, by its name.
+    pub fn ledger(name: String, message: String) -> Self {
         Self(ErrorBody {
-            code,
-            message: message.into(),
+            code: ErrorCode::Ledger,
+            name: Some(name),
+            message,
         })
     }
 
@@ -49,6 +55,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::WrongBase
         | ErrorCode::Duplicate
         | ErrorCode::RoundFull
+        | ErrorCode::Ledger
         | ErrorCode::Replaced => StatusCode::CONFLICT,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::Busy => StatusCode::TOO_MANY_REQUESTS,

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod blobs;
 pub mod error;
+pub mod ledger;
 pub mod limits;
 pub mod operator;
 pub mod origin;
@@ -27,6 +28,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 use self::{
     api::Export,
+    ledger::Ledger,
     limits::{RateLimits, Uploads},
     origin::Origins,
 };
@@ -48,6 +50,7 @@ pub struct Gateway {
     pub(crate) corpus: Arc<dyn BlobSource>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) config: Arc<Config>,
+    pub(crate) ledger: Ledger,
     pub(crate) origins: Arc<Origins>,
     pub(crate) limits: Arc<RateLimits>,
     /// Packets being read and checked at once.
@@ -68,6 +71,7 @@ pub struct Parts {
     pub corpus: Arc<dyn BlobSource>,
     pub metrics: Arc<Metrics>,
     pub config: Arc<Config>,
+    pub ledger: crate::ledger::Handle,
 }
 
 impl Gateway {
@@ -81,8 +85,10 @@ impl Gateway {
             corpus,
             metrics,
             config,
+            ledger,
         } = parts;
         Self {
+            ledger: Ledger::new(ledger),
             origins: Arc::new(Origins::new(&config)),
             limits: Arc::new(RateLimits::new(&config)),
             uploads: Arc::new(Uploads::new(&config)),
@@ -122,6 +128,7 @@ impl Gateway {
             .route(http::SCORES, get(api::scores))
             .route(http::MODEL, get(api::model))
             .route(http::PACKETS, post(packets::submit))
+            .merge(ledger::api())
             .layer(limited())
             // Outermost, so that pages elsewhere can read refusals, too.
             .layer(cors())
@@ -129,6 +136,7 @@ impl Gateway {
         let mut rest = Router::new()
             // Sockets know no CORS: the upgrade checks the page's origin itself.
             .route(http::SOCKET, any(socket::upgrade))
+            .route(http::LEDGER_SOCKET, any(ledger::socket::upgrade))
             .with_state(self.clone());
         if self.config.admin_listen.is_none() {
             rest = rest.merge(self.operator());
@@ -147,6 +155,7 @@ impl Gateway {
             .route("/metrics", get(operator::metrics))
             .route("/status", get(operator::status))
             .route("/status.css", get(operator::style))
+            .route("/ledger/advance", post(ledger::advance::advance))
             .with_state(self.clone())
     }
 }

@@ -129,6 +129,7 @@ fn page(gateway: &Gateway, inspection: &Inspection) -> String {
         ("Held-out loss", loss),
         ("Packets accepted", metrics.accepted.get().to_string()),
         ("Packets refused", refusals(metrics.refusals())),
+        ("Ledger", gateway.ledger.view().words()),
         ("Storage errors", metrics.storage_errors.get().to_string()),
         (
             "Newest checkpoint",

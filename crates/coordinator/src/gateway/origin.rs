@@ -45,6 +45,20 @@ impl Origins {
     }
 }
 
+impl Origins {
+    /// Hosts whose pages may ask for something in this service's name: our own as the request names it,
+    /// the listed ones, and the page's own where it may connect.
+    #[must_use]
+    pub fn hosts<'a>(&'a self, headers: &'a HeaderMap) -> Vec<&'a str> {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let page = text(header::ORIGIN).filter(|_| self.allow(headers));
+        let listed = self.listed.iter().map(String::as_str);
+        let mut hosts: Vec<&str> = listed.chain(page).filter_map(authority).collect();
+        hosts.extend(text(header::HOST));
+        hosts
+    }
+}
+
 fn authority(origin: &str) -> Option<&str> {
     origin
         .strip_prefix("http://")
@@ -132,6 +146,29 @@ mod tests {
             ..Config::default()
         };
         assert!(allows(&open, "https://anyone.example"));
+    }
+
+    #[test]
+    fn a_session_may_name_our_host_the_page_and_listed_ones() {
+        let config = Config {
+            allowed_origins: vec!["https://partner.example".into()],
+            ..Config::default()
+        };
+        let origins = Origins::new(&config);
+        let headers = |origin: &str| {
+            HeaderMap::from_iter([
+                (header::ORIGIN, origin.parse().expect("a value")),
+                (header::HOST, "covey.example:8080".parse().expect("a value")),
+            ])
+        };
+        assert_eq!(
+            origins.hosts(&headers("http://localhost:3000")),
+            ["partner.example", "localhost:3000", "covey.example:8080"]
+        );
+        assert_eq!(
+            origins.hosts(&headers("https://evil.example")),
+            ["partner.example", "covey.example:8080"]
+        );
     }
 
     #[test]

@@ -111,7 +111,7 @@ async fn receive(gateway: &Gateway, client: IpAddr, body: Body) -> Result<Receip
 
 /// Reads a little of a body that is refused by its length: closing a connection with unread bytes would
 /// reset it, and the sender would see a broken network instead of the answer.
-async fn discard(body: Body) {
+pub(super) async fn discard(body: Body) {
     let mut parts = body.into_data_stream();
     let read = async {
         let mut rest = DISCARDED;
@@ -127,7 +127,7 @@ async fn discard(body: Body) {
 }
 
 /// Whether reading failed by length or by the connection.
-fn unread(error: &axum::Error, too_large: impl Fn() -> Refusal) -> Refusal {
+pub(super) fn unread(error: &axum::Error, too_large: impl Fn() -> Refusal) -> Refusal {
     let mut source: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = source {
         if error.to_string().contains("length limit exceeded") {

@@ -124,10 +124,7 @@ enum End {
 
 impl End {
     fn denied(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self::Denied(ErrorBody {
-            code,
-            message: message.into(),
-        })
+        Self::Denied(ErrorBody::new(code, message))
     }
 }
 
@@ -143,7 +140,7 @@ impl Session {
                 code: close_code::NORMAL,
                 reason: "".into(),
             },
-            End::Denied(ErrorBody { code, message }) => {
+            End::Denied(ErrorBody { code, message, .. }) => {
                 self.gateway.metrics.bad_frame(code);
                 let frame = ServerFrame::Denied { code, message };
                 if self.send(Message::Text(text(&frame))).await.is_err() {
@@ -295,10 +292,7 @@ impl Session {
                 Some(Err(_)) => return Err(End::Silent),
             };
             self.heard = Instant::now();
-            let refused = |code, message: &str| ErrorBody {
-                code,
-                message: message.to_owned(),
-            };
+            let refused = |code, message: &str| ErrorBody::new(code, message);
             if self.frames.check().is_err() {
                 return Ok(Err(refused(
                     ErrorCode::Busy,
@@ -326,7 +320,7 @@ impl Session {
         if self.refused >= PATIENCE {
             return Err(End::Denied(refusal));
         }
-        let ErrorBody { code, message } = refusal;
+        let ErrorBody { code, message, .. } = refusal;
         self.gateway.metrics.bad_frame(code);
         let frame = ServerFrame::Error { code, message };
         self.send(Message::Text(text(&frame))).await

@@ -7,6 +7,7 @@
 pub mod blobs;
 pub mod journal;
 mod redb_journal;
+pub mod reopening;
 
 use std::sync::Arc;
 

@@ -1,15 +1,7 @@
 //! The embedded journal: one redb file. redb commits with a sync before it returns and recovers by
 //! itself after a crash; its file lock keeps a second coordinator out.
-//!
-//! After a failed read or write redb refuses everything until it is opened again. So the database is
-//! closed at the first such failure and opened anew at the next call: a disk that was full for a while
-//! must not need a restart.
 
-use std::{
-    path::Path,
-    sync::{PoisonError, RwLock},
-    time::SystemTime,
-};
+use std::{path::Path, time::SystemTime};
 
 use covey_protocol::{
     Hash, Round, VolunteerId,
@@ -17,12 +9,12 @@ use covey_protocol::{
     record::{Checkpoint, RoundRecord, SignedRecord},
 };
 use covey_rounds::Acceptance;
-use redb::{
-    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
-    WriteTransaction,
-};
+use redb::{Database, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
-use super::{Journal, StorageError};
+use super::{
+    Journal, StorageError,
+    reopening::{Opener, Reopening},
+};
 
 type Id = [u8; 32];
 
@@ -48,14 +40,9 @@ const VERSION_KEY: &str = "version";
 const VERSION: u64 = 1;
 const PROBE_KEY: &str = "probe";
 
-/// Opens the database again after a failure.
-type Opener = Box<dyn Fn() -> Result<Database, redb::Error> + Send + Sync>;
-
 /// [`Journal`] in one file.
 pub struct RedbJournal {
-    opener: Opener,
-    /// Absent after a failure.
-    database: RwLock<Option<Database>>,
+    database: Reopening,
 }
 
 impl RedbJournal {
@@ -74,8 +61,7 @@ impl RedbJournal {
     /// As [`open`](Self::open).
     pub fn with_opener(opener: Opener) -> Result<Self, StorageError> {
         let this = Self {
-            opener,
-            database: RwLock::new(None),
+            database: Reopening::new(opener),
         };
         let found = this.write(|transaction| {
             let mut meta = transaction.open_table(META)?;
@@ -106,51 +92,14 @@ impl RedbJournal {
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StorageError> {
-        self.with_database(|database| {
-            let transaction = database.begin_write()?;
-            let result = change(&transaction)?;
-            transaction.commit()?;
-            Ok(result)
-        })
+        self.database.write(change)
     }
 
     fn read<T>(
         &self,
         look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StorageError> {
-        self.with_database(|database| look(&database.begin_read()?))
-    }
-
-    fn with_database<T>(
-        &self,
-        call: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, StorageError> {
-        // A lock is poisoned by a panic inside redb, whose own checks then decide.
-        let mut database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        if database.is_none() {
-            drop(database);
-            let mut absent = self
-                .database
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            if absent.is_none() {
-                *absent = Some((self.opener)().map_err(StorageError::journal)?);
-            }
-            drop(absent);
-            database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        }
-        let Some(open) = &*database else {
-            return Err(StorageError::Task("the journal is being opened".into()));
-        };
-        let result = call(open);
-        drop(database);
-        if let Err(redb::Error::Io(_) | redb::Error::PreviousIo) = &result {
-            *self
-                .database
-                .write()
-                .unwrap_or_else(PoisonError::into_inner) = None;
-        }
-        result.map_err(StorageError::journal)
+        self.database.read(look)
     }
 }
 

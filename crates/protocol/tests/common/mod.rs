@@ -251,6 +251,7 @@ pub fn code() -> impl Strategy<Value = ErrorCode> {
         NotFound,
         Busy,
         Unavailable,
+        Ledger,
     ])
 }
 
