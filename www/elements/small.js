@@ -68,7 +68,7 @@ export class HashText extends HTMLElement {
   connectedCallback() {
     if (this.childElementCount > 0) return;
     this.#button.type = "button";
-    this.#button.hidden = true;
+    this.#button.hidden = this.#hash === "";
     this.append(this.#code, this.#button);
     this.#button.addEventListener("click", async () => {
       try {

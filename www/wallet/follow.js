@@ -55,6 +55,7 @@ export class Follower {
     this.told = told;
     this.hear = hear;
     this.head = wallet.head();
+    this.hashes.set(this.head.entries - 1, this.head.head);
     this.#keep(told);
   }
 

@@ -31,7 +31,7 @@ export const tag = (text, kind = "") => make("span", { class: `tag ${kind}`.trim
 export function mode(lock, when) {
   if (!lock) return "nothing locked";
   if (lock.mode === "perpetual") return "perpetual";
-  if (lock.mode === "decay_announced" && lock.decaysFrom !== null) return `perpetual until ${when.date(lock.decaysFrom)}, then decaying`;
+  if (lock.mode === "decay_announced" && lock.decaysFrom !== null) return `decays ${when.until(lock.decaysFrom) === "now" ? "now" : `from ${when.day(lock.decaysFrom)}`}`;
   return "decaying";
 }
 
@@ -60,7 +60,7 @@ export function pair(term, description) {
   return make("div", {}, make("dt", { text: term }), dd);
 }
 
-/** "height 12,345" with its date beside it. @param {number} height @param {Heights} when */
+/** A date with its height. @param {number} height @param {Heights} when */
 export const at = (height, when) => `${when.date(height)} (height ${count(height)})`;
 
 /**

@@ -37,7 +37,7 @@ export class Verification {
   /** @param {App} app */
   constructor(app) {
     this.app = app;
-    this.#start.addEventListener("click", () => this.#begin("the coordinator\u2019s journal", { url: new URL(JOURNAL, location.href).href }));
+    this.#start.addEventListener("click", () => this.#begin("The coordinator\u2019s journal", { url: new URL(JOURNAL, location.href).href }));
     this.#cancel.addEventListener("click", () => {
       this.#end();
       this.#verdict("Cancelled", ["Nothing was found out."]);

@@ -2,6 +2,7 @@
 // Heights as people read them. A height is a date only as long as the clock runs as it does now: in a
 // development run the operator can move it, so dates are always said together with the height.
 
+const dayOnly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 /** A number of seconds in its two largest parts. @param {number} seconds */
@@ -41,7 +42,11 @@ export function heights(clock) {
     until: (height) => (height <= clock.height ? "now" : `in ${duration(seconds(height))}`),
     /** "3 d 4 h ago" @param {number} height */
     since: (height) => (height >= clock.height ? "now" : `${duration((clock.height - height) * clock.head.blockSeconds)} ago`),
-    /** The date of a height. @param {number} height */
+    /** The day of a height. @param {number} height */
+    day(height) {
+      return dayOnly.format(new Date(this.ms(height)));
+    },
+    /** The date and time of a height. @param {number} height */
     date(height) {
       return date(this.ms(height));
     },

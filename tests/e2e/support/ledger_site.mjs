@@ -30,7 +30,7 @@ const lock = (hotkey, mass, mode = "perpetual") => ({
 
 /** Answers of the module, as of the snapshot. */
 export const state = () => ({
-  price: "512345678", pool: "400000000000",
+  price: "512345678", pool: "400000000000000",
   head: {
     chain: CHAIN, development: true, entries: SNAPSHOT, head: hash(SNAPSHOT - 1), height: START, blockSeconds: 12, tempo: 360, nextEpoch: START + 80,
     startedMs: Date.now() - START * 12_000, unlockCliff: 100_800, unlockRelease: 216_000, takeoverNotice: 50_400,
@@ -159,6 +159,10 @@ export async function ledgerSite({ answers = {}, change } = {}) {
   }
   return {
     ...home, journal, posted, append, broadcast, head,
+    close: () => {
+      sockets.forEach((socket) => socket.destroy());
+      return home.close();
+    },
     /** Cuts every socket. */
     cut: () => sockets.forEach((socket) => socket.destroy()),
     get sockets() { return sockets.size; },

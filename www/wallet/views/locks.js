@@ -181,7 +181,7 @@ export class LocksView {
 /** @param {number} height @param {import("../when.js").Heights} when */
 function due(height, when) {
   const until = when.until(height);
-  return make("span", { text: until === "now" ? "is" : until, title: at(height, when) });
+  return make("span", { text: until === "now" ? "reached" : until, title: at(height, when) });
 }
 
 /** @param {import("../types.js").ProjectionPoint[]} points @param {boolean} draft */

@@ -7,7 +7,7 @@ import { count } from "../../app/format.js";
 import { ALPHA, amount, percent, words } from "../amounts.js";
 import * as calls from "../calls.js";
 import { chosen, onSubmit, request } from "../form.js";
-import { account, at, button, mode, modeKind, named, pair, rebuild, tag } from "../nodes.js";
+import { account, at, button, mode, modeKind, named, pair, rebuild, say, tag } from "../nodes.js";
 
 /** @typedef {import("../model.js").App} App */
 /** @typedef {import("../types.js").Ownership} Ownership */
@@ -50,13 +50,13 @@ export class OwnershipView {
       ...(ownerLock ? [
         pair("Its mode", tag(mode(ownerLock, when), modeKind(ownerLock))),
         pair("Its conviction", amount(ownerLock.conviction)),
-        ...ownerLock.unlocks.map((unlock) => pair("Being unlocked", make("span", {}, amount(unlock.amount, ALPHA), ` first liquid ${at(unlock.cliff, when)}`))),
+        ...ownerLock.unlocks.map((unlock) => pair("Being unlocked", make("span", {}, amount(unlock.amount, ALPHA), `, first liquid ${when.date(unlock.cliff)}`))),
       ] : []),
     ]);
     show(find("#takeover", HTMLElement), takeover !== null);
     if (takeover) {
       setText(find("#takeover span", HTMLElement),
-        `${named(takeover.king)} passed the gate ${when.since(takeover.since)}. It takes over ${when.until(takeover.ready)} (${at(takeover.ready, when)}) if it stays above.`);
+        `${named(takeover.king)} passed the gate ${when.since(takeover.since)}. It takes over ${when.until(takeover.ready)} if it stays above: ${at(takeover.ready, when)}.`);
     }
   }
 
@@ -84,16 +84,16 @@ export class OwnershipView {
     const { council, threshold, roles, proposals } = governance;
     const member = model.account !== null && council.includes(model.account);
     setText(find("#council-words", HTMLElement), `A change needs ${threshold} of ${council.length} keys, none of them the one who gains by it, and a public notice before it holds. Nothing here can touch emission, stakes or locks.`);
-    const list = (/** @type {string[]} */ accounts) => make("span", { class: "column-stack" }, ...(accounts.length > 0 ? accounts.map((key) => account(key, key === model.account && "you")) : [document.createTextNode("nobody")]));
+    const list = (/** @type {string[]} */ accounts) => make("span", { class: "stack" }, ...(accounts.length > 0 ? accounts.map((key) => account(key, key === model.account && "you")) : [document.createTextNode("nobody")]));
     rebuild(find("#council", HTMLElement), [council, roles, model.account], () => [
       pair("Council", list(council)), ...roles.map(({ role, holders }) => pair(capital(role), list(holders))),
     ]);
-    setText(find("#proposals-words", HTMLElement), proposals.length === 0 ? "Nothing is proposed." : "");
+    say(find("#proposals-words", HTMLElement), proposals.length === 0 ? "Nothing is proposed." : "");
     show(find("#propose-box", HTMLElement), member && model.people.canSign);
     rebuild(find("#proposals", HTMLElement), [proposals, member, proposals.map(({ ready }) => ready && model.when.until(ready))], () => proposals.map((proposal) => {
       const { id, title, reason, approvals, needed, ready } = proposal;
       const row = make("li", {}, make("div", {}, make("b", { text: title }),
-        make("p", { class: "soft", text: `${count(approvals)} of ${count(needed)} approvals. ${ready === null ? "Not enough yet." : `Takes effect ${model.when.until(ready)} (${at(ready, model.when)}).`}` }),
+        make("p", { class: "soft", text: `${count(approvals)} of ${count(needed)} approvals. ${ready === null ? "Not enough yet." : `Takes effect ${model.when.until(ready)}: ${at(ready, model.when)}.`}` }),
         make("p", { class: "soft" }, "Reason ", make("code", { text: `${reason.slice(0, 12)}\u2026`, title: reason }))));
       row.dataset.proposal = String(id);
       if (member && model.people.canSign) {

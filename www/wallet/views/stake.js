@@ -160,9 +160,11 @@ export class StakeView {
       const who = head(account(hotkey));
       if (owner) who.append(tag("owner", "good"));
       if (validator) who.append(tag("validator"));
+      const everyone = cell(amount(staked, ALPHA), "num");
+      everyone.append(make("small", { text: stakers === 1 ? "1 staker" : `${count(stakers)} stakers` }));
       const lock = cell(tag(mode, modeKind(ownLock)));
-      if (ownLock) lock.append(" ", amount(ownLock.mass, ALPHA));
-      const row = make("tr", { class: mine === "0" ? "" : "me" }, who, cell(percent(take), "num"), cell(amount(staked, ALPHA), "num"), cell(count(stakers), "num"),
+      if (ownLock) lock.append(make("small", {}, amount(ownLock.mass, ALPHA)));
+      const row = make("tr", { class: mine === "0" ? "" : "me" }, who, cell(percent(take), "num"), everyone,
         cell(mine === "0" ? "\u2013" : amount(mine, ALPHA), "num"), lock, cell(amount(lastDividends, ALPHA), "num"),
         cell(button("Stake here", () => this.#choose(hotkey), { class: "copy", focus: hotkey, label: `Stake with ${named(hotkey)}` })));
       row.dataset.hotkey = hotkey;
