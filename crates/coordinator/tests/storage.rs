@@ -1,14 +1,10 @@
 //! What every storage engine must do. The functions take the traits, so that another engine only needs
 //! to be handed to them.
 
-use std::{
-    fs, io,
-    path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+#[path = "common/disk.rs"]
+mod disk;
+
+use std::{fs, path::Path};
 
 use bytes::Bytes;
 use covey_coordinator::storage::{
@@ -20,8 +16,8 @@ use covey_protocol::{
     record::{Checkpoint, Exclusion, ExclusionReason, RoundRecord, SignedRecord},
 };
 use covey_rounds::Acceptance;
+use disk::Disk;
 use futures_util::StreamExt;
-use redb::{Database, StorageBackend};
 
 fn acceptance(round: u64, volunteer: u8) -> Acceptance {
     Acceptance {
@@ -152,63 +148,18 @@ fn a_journal_in_use_is_refused() {
     assert!(matches!(RedbJournal::open(&path), Err(StorageError::InUse)));
 }
 
-/// A disk in memory that can be made to fail.
-#[derive(Clone, Debug, Default)]
-struct Disk {
-    bytes: Arc<Mutex<Vec<u8>>>,
-    fails: Arc<AtomicBool>,
-}
-
-impl Disk {
-    fn with<T>(&self, act: impl FnOnce(&mut Vec<u8>) -> T) -> io::Result<T> {
-        if self.fails.load(Ordering::SeqCst) {
-            return Err(io::Error::new(io::ErrorKind::StorageFull, "disk full"));
-        }
-        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(act(&mut bytes))
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        self.with(|bytes| bytes.len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let start = offset as usize;
-        self.with(|bytes| out.copy_from_slice(&bytes[start..start + out.len()]))
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.with(|bytes| bytes.resize(len as usize, 0))
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.with(|_| ())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let start = offset as usize;
-        self.with(|bytes| bytes[start..start + data.len()].copy_from_slice(data))
-    }
-}
-
 #[test]
 fn a_disk_that_was_full_for_a_while_needs_no_restart() {
     let disk = Disk::default();
-    let opened = disk.clone();
-    let journal = RedbJournal::with_opener(Box::new(move || {
-        Ok(Database::builder().create_with_backend(opened.clone())?)
-    }))
-    .expect("opened");
+    let journal = RedbJournal::with_opener(disk.opener()).expect("opened");
     let (a, b) = (acceptance(0, 1), acceptance(0, 2));
     journal.accept(&a, b"before").expect("kept");
-    disk.fails.store(true, Ordering::SeqCst);
+    disk.fail(true);
     for _ in 0..3 {
         assert!(journal.accept(&b, b"meanwhile").is_err());
         assert!(journal.probe().is_err());
     }
-    disk.fails.store(false, Ordering::SeqCst);
+    disk.fail(false);
     journal.probe().expect("it works again");
     assert_eq!(journal.acceptances(Round(0)).expect("read"), [a]);
     journal.accept(&b, b"after").expect("kept");

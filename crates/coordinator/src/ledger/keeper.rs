@@ -323,6 +323,9 @@ impl Keeper {
         let now = self.clock.height().max(self.position.ledger.state().height);
         let target = now.saturating_add(blocks);
         self.settle(target).map_err(|error| failed(self, error))?;
+        if self.stopping() {
+            return Err(Refused::Unavailable);
+        }
         let mut draft = Draft::of(&self.position);
         let before = draft.position.ledger.clone();
         if target > before.state().height {

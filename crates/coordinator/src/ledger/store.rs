@@ -109,9 +109,15 @@ impl Store {
     /// # Errors
     /// When another process has it open, a newer version wrote it, or the disk fails.
     pub fn open(path: &Path) -> Result<Self, StorageError> {
-        let this = Self {
-            database: Reopening::file(path),
-        };
+        Self::within(Reopening::file(path))
+    }
+
+    /// As [`open`](Self::open), for a database that lies elsewhere.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn within(database: Reopening) -> Result<Self, StorageError> {
+        let this = Self { database };
         let found = this.database.write(|transaction| {
             let mut meta = transaction.open_table(META)?;
             let found = meta.get(VERSION_KEY)?.map(|value| value.value());
