@@ -134,7 +134,8 @@ fn run(
             .iter()
             .filter(|(kind, _)| **kind != Kind::Honest)
             .map(|(_, fate)| fate.earned)
-            .sum(),
+            // The sum of nothing is a negative zero.
+            .fold(0.0, |sum, earned| sum + earned),
         honest_paid,
         honest_excluded: honest.excluded + honest.refused,
         honest_packets: honest.excluded + honest.refused + honest.merged,
@@ -259,7 +260,7 @@ fn rows(outcomes: &[Outcome]) -> Vec<serde_json::Value> {
 fn main() -> Result<(), Failure> {
     let folder = argument("--corpus").ok_or("--corpus DIR is needed: a prepared corpus")?;
     let corpus = Corpus::open(Path::new(&folder))?;
-    let rounds = argument("--rounds").map_or(Ok(14), |n| n.parse())?;
+    let rounds = argument("--rounds").map_or(Ok(12), |n| n.parse())?;
     let steps = argument("--steps").map_or(Ok(10), |n| n.parse())?;
     let only = match argument("--kind") {
         None => None,
