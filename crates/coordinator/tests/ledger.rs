@@ -244,6 +244,64 @@ async fn an_acknowledged_action_survives_kill_9_and_is_answered_the_same_again()
 }
 
 #[tokio::test]
+async fn killed_again_and_again_no_answer_is_broken() {
+    let mut coordinator = Coordinator::start();
+    let (alice, bob) = (person("//Alice"), person("//Bob").account());
+    let chain = head(&coordinator).await.chain;
+    let mut answers: Vec<(SignedAction, String)> = Vec::new();
+    for moment in [0, 3, 10, 1, 25, 6] {
+        let account = replayed(&coordinator).await;
+        let nonce = account
+            .state()
+            .accounts
+            .get(&alice.account())
+            .map_or(0, |a| a.nonce);
+        assert!(nonce >= answers.len() as u64, "an answer is broken");
+        // What was not answered may be recorded or not; it is not lost by being asked for again.
+        let url = coordinator.url("/v1/ledger/actions");
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let key = person("//Alice");
+        let sender = tokio::spawn(async move {
+            for nonce in nonce.. {
+                let action = sign(&key, chain, nonce, 1000, pay(bob, 1));
+                let body = serde_json::to_string(&action).expect("plain data");
+                let request = reqwest::Client::new().post(&url).body(body);
+                let Ok(answer) = request.send().await else {
+                    return;
+                };
+                let status = answer.status();
+                let Ok(text) = answer.text().await else {
+                    return;
+                };
+                if status == 429 {
+                    return;
+                }
+                assert_eq!(status, 200, "{text}");
+                let _ = told.send((action, text));
+            }
+        });
+        answers.extend(heard.recv().await);
+        tokio::time::sleep(Duration::from_millis(moment)).await;
+        coordinator.kill();
+        sender.await.expect("it ends");
+        while let Some(answer) = heard.recv().await {
+            answers.push(answer);
+        }
+        coordinator.restart();
+    }
+    assert!(answers.len() >= 6);
+    let lines = journal(&coordinator).await;
+    for (action, answer) in &answers {
+        assert_eq!(submit(&coordinator, action).await.as_ref(), Ok(answer));
+        let value: Value = serde_json::from_str(answer).expect("JSON");
+        let index = value["line"]["index"].as_u64().expect("a number") as usize;
+        let line: Value = serde_json::from_str(&lines[index]).expect("JSON");
+        assert_eq!(line, value["line"]);
+    }
+    replay(&lines);
+}
+
+#[tokio::test]
 async fn what_the_rules_refuse_is_refused_by_name_and_changes_nothing() {
     let coordinator = Coordinator::start();
     let (alice, bob) = (person("//Alice"), person("//Bob").account());
