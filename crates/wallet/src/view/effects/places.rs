@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use covey_ledger::{
     AccountId, Alpha, Rao,
     lock::{Lock, LockMode},
+    shares::SharePool,
     state::{State, Subnet},
 };
 
@@ -78,24 +79,30 @@ impl Place<'_, '_> {
 
     /// Every position that is another one now.
     fn stakes(&mut self) {
-        let hotkeys: BTreeSet<AccountId> = keys(&self.old.stakes, &self.new.stakes);
-        for hotkey in hotkeys {
+        for (hotkey, staker) in self.moved() {
+            let stake = |place: &Subnet| alpha(place.stake(&hotkey, &staker));
+            let (before, after) = (stake(self.old), stake(self.new));
+            let label = format!("Stake on {}", short(&hotkey));
+            let label = self.lines.whose(&label, &staker);
+            self.change(&label, before, after);
+        }
+    }
+
+    /// Hotkeys and the stakers whose stake on them changed.
+    fn moved(&self) -> BTreeSet<(AccountId, AccountId)> {
+        let mut moved = BTreeSet::new();
+        for hotkey in keys(&self.old.stakes, &self.new.stakes) {
             let (old, new) = (self.old.stakes.get(&hotkey), self.new.stakes.get(&hotkey));
             if old == new {
                 continue;
             }
-            let both = [old, new].into_iter().flatten();
-            let stakers: BTreeSet<AccountId> = both
-                .flat_map(|pool| pool.stakes().map(|(id, _)| *id))
-                .collect();
-            for staker in stakers {
-                let stake = |place: &Subnet| alpha(place.stake(&hotkey, &staker));
-                let (before, after) = (stake(self.old), stake(self.new));
-                let label = format!("Stake on {}", short(&hotkey));
-                let label = self.lines.whose(&label, &staker);
-                self.change(&label, before, after);
+            for (staker, _) in [old, new].into_iter().flatten().flat_map(SharePool::stakes) {
+                if self.old.stake(&hotkey, staker) != self.new.stake(&hotkey, staker) {
+                    moved.insert((hotkey, *staker));
+                }
             }
         }
+        moved
     }
 
     /// Every lock that is another one now, and what is available of everybody's stake.
@@ -128,26 +135,12 @@ impl Place<'_, '_> {
         }
     }
 
-    /// Coldkeys with a stake or lock, of which a call can change what is available.
+    /// Coldkeys whose stake or lock changed, and with it perhaps what is available.
     fn concerned(&self) -> BTreeSet<AccountId> {
-        let stakers = |place: &Subnet| -> Vec<AccountId> {
-            let pools = place.stakes.iter();
-            let changed = pools.filter(|(id, pool)| {
-                let (old, new) = (self.old.stakes.get(id), self.new.stakes.get(id));
-                old != new && !pool.is_empty()
-            });
-            changed
-                .flat_map(|(_, pool)| pool.stakes().map(|(id, _)| *id).collect::<Vec<_>>())
-                .collect()
-        };
-        let locked = keys(&self.old.locks, &self.new.locks);
-        let changed = locked
-            .into_iter()
-            .filter(|id| self.old.locks.get(id) != self.new.locks.get(id));
-        let mut all: BTreeSet<AccountId> = changed.collect();
-        all.extend(stakers(self.old));
-        all.extend(stakers(self.new));
-        all
+        let locks = keys(&self.old.locks, &self.new.locks);
+        let changed = |id: &AccountId| self.old.locks.get(id) != self.new.locks.get(id);
+        let stakers = self.moved().into_iter().map(|(_, staker)| staker);
+        locks.into_iter().filter(changed).chain(stakers).collect()
     }
 
     fn lock(&mut self, coldkey: &AccountId, old: Option<&Lock>, new: Option<&Lock>) {
