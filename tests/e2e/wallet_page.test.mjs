@@ -354,7 +354,7 @@ describe("stake", () => {
     await as(page, home, "stake");
     assert.match(await text(page.locator("[data-slot=spot]")), /^0\.512345678 TAO\/\u03b1$/);
     await page.locator("#trade-amount").fill("100.5");
-    assert.equal(await page.locator("[data-slot=fee]").getAttribute("value"), "50250000");
+    await page.locator('[data-slot=fee][value="50250000"]').waitFor();
     assert.match(await page.locator("[data-slot=slippage]").innerText(), /%/);
     assert.equal(await page.locator("[data-slot=limit]").getAttribute("value"), "517469134");
     await page.locator("#trade button[type=submit]").click();
@@ -437,7 +437,7 @@ describe("locks", () => {
   on("the_plot_is_of_what_is_about_to_be_signed", async ({ page, home }) => {
     await as(page, home, "locks");
     assert.match(await page.locator("#lock-facts").innerText(), /1.000.*\u03b1[\s\S]*333\.333333333/);
-    assert.match(await page.locator("#unlocks").innerText(), /in 1[34] d/);
+    assert.match(await text(page.locator("#unlocks")), /in 1[34] d/);
     await page.locator("#lock-amount").fill("20.5");
     await page.getByText("Solid: with what you are about to sign.").waitFor();
     await page.locator("#projection canvas").waitFor();
@@ -719,6 +719,8 @@ describe("history and audit", () => {
     await page.locator("#verify-result.bad").waitFor();
     const words = await page.locator("#verify-result").innerText();
     assert.match(words, /Entry 17 does not hold[\s\S]*does not have the hash it claims[\s\S]*17 entries before it hold/);
+    await page.getByText("The entry as it came").click();
+    assert.equal(await page.locator("#verify-result pre").innerText(), JSON.stringify(home.journal[17]));
   });
 
   on("another_journal_that_holds_in_itself_does_not_agree", async ({ page, home }) => {
@@ -903,6 +905,8 @@ describe("everyone can use it", () => {
 
   on("the_keyboard_reaches_every_control_with_visible_focus", async ({ page, home }) => {
     await as(page, home, "stake");
+    await page.reload();
+    await page.locator("#managers tr").first().waitFor();
     const reached = new Set();
     for (let i = 0; i < 60; i += 1) {
       await page.keyboard.press("Tab");
