@@ -11,6 +11,8 @@ import { describe, problem, Trouble } from "./problems.js";
 
 /** Text fed at once: small enough that progress moves. */
 const SLICE = 64 * 1024;
+/** Most of a wrong entry that is shown. */
+const MAX_SHOWN = 4000;
 const REPORT_EVERY_MS = 120;
 
 /** @param {AuditReport} report */
@@ -38,11 +40,18 @@ async function run(source) {
   let progress = null;
   let read = 0;
   let toldAt = -REPORT_EVERY_MS;
+  // What was fed since the last entry that is known to hold, so that a wrong one can be shown.
+  let unsettled = "";
+  let holds = 0;
 
   /** @param {string} text */
   const feed = (text) => {
     for (let at = 0; at < text.length; at += SLICE) {
-      progress = audit.feed(text.slice(at, at + SLICE));
+      const slice = text.slice(at, at + SLICE);
+      unsettled += slice;
+      progress = audit.feed(slice);
+      holds = progress.entries;
+      unsettled = unsettled.slice(unsettled.lastIndexOf("\n") + 1);
       if (performance.now() - toldAt < REPORT_EVERY_MS) continue;
       toldAt = performance.now();
       tell({ type: "progress", progress, read, total });
@@ -60,7 +69,8 @@ async function run(source) {
   } catch (error) {
     if (error instanceof Trouble || error instanceof WebAssembly.RuntimeError) throw error;
     const { name, message, index } = /** @type {{name?: unknown, message?: unknown, index?: unknown}} */ (error ?? {});
-    tell({ type: "wrong", index: typeof index === "number" ? index : null, name: String(name ?? ""), message: String(message ?? error), progress });
+    const line = typeof index === "number" ? (unsettled.split("\n")[index - holds] ?? "").slice(0, MAX_SHOWN) : "";
+    tell({ type: "wrong", index: typeof index === "number" ? index : null, name: String(name ?? ""), message: String(message ?? error), line });
   }
 }
 

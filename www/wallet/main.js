@@ -48,10 +48,10 @@ function announce(words) {
   setText(live, live.textContent === words ? `${words} ` : words);
 }
 
-/** The route that the address names. @param {boolean} someone whether an account is chosen */
-function route(someone) {
+/** The route that the address names. */
+function route() {
   const name = location.hash.slice(1);
-  return ROUTES.includes(name) ? name : someone ? "overview" : "wallet";
+  return ROUTES.includes(name) ? name : "wallet";
 }
 
 /** @param {Follower} follower */
@@ -129,7 +129,7 @@ async function start() {
   let shown = "";
 
   function draw() {
-    const at = authorise ? "wallet" : route(people.person !== null);
+    const at = authorise ? "wallet" : route();
     if (at !== shown) {
       shown = at;
       for (const section of document.querySelectorAll(".view")) {
@@ -159,10 +159,12 @@ async function start() {
   }
 
   changed = () => frame.request();
+  // Where an address without a route leads is decided once, so that choosing an account moves nothing.
+  if (!authorise && location.hash === "") history.replaceState(null, "", people.person ? "#overview" : "#wallet");
   addEventListener("hashchange", () => {
     frame.request();
     // The new view is where reading goes on; the next Tab leads into it.
-    requestAnimationFrame(() => requestAnimationFrame(() => find(`#view-${route(people.person !== null)}`, HTMLElement).focus({ preventScroll: true })));
+    requestAnimationFrame(() => requestAnimationFrame(() => find(`#view-${route()}`, HTMLElement).focus({ preventScroll: true })));
   });
   setInterval(() => {
     if (document.visibilityState === "visible") frame.request();

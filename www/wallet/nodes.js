@@ -20,7 +20,7 @@ export const named = (account) => (known.has(account) ? `${known.get(account)} (
 export function account(account, ...notes) {
   const code = make("code", { text: short(account), title: account });
   code.dataset.account = account;
-  const small = [known.get(account), ...notes].filter(Boolean).join(" \u00b7 ");
+  const small = [...new Set([known.get(account), ...notes])].filter(Boolean).join(" \u00b7 ");
   return make("span", { class: "account" }, code, ...(small ? [make("small", { text: small })] : []));
 }
 
@@ -92,12 +92,12 @@ export function button(text, act, options = {}) {
   return node;
 }
 
-/** @param {HTMLSelectElement} select @param {{value: string, text: string}[]} options */
-export function choices(select, options) {
+/** @param {HTMLSelectElement} select @param {{value: string, text: string}[]} options @param {string} [first] chosen at first */
+export function choices(select, options, first) {
   const key = JSON.stringify(options);
   if (select.dataset.choices === key) return;
   select.dataset.choices = key;
-  const chosen = select.value;
+  const chosen = select.value || first;
   select.replaceChildren(...options.map(({ value, text }) => {
     const option = make("option", { text });
     option.value = value;

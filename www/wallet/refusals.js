@@ -25,7 +25,7 @@ const REMEDY = {
   NoExistingLock: "Lock something first.",
   UnlockAmountTooHigh: "Choose an amount within what is locked.",
   TooManyUnlocks: "Wait until one of the pending requests has ended.",
-  InsiderLockMustBeAnnounced: "Use \u201cRequest an unlock\u201d: it is public from the moment you sign it.",
+  InsiderLockMustBeAnnounced: "Choose \u201cUnlock\u201d instead: it is public from the moment you sign it.",
   NotACouncilKey: "Sign with an account that is in the council.",
   AlreadyApproved: "Nothing more to do with this key.",
   NoSuchProposal: "It was carried out, or became void.",
@@ -48,8 +48,8 @@ export function refusal(error) {
   return { name: known, message: sentence(text), remedy: remedy(known) };
 }
 
-/** @param {string} text */
-function sentence(text) {
+/** With a capital and a full stop. @param {string} text */
+export function sentence(text) {
   const trimmed = text.trim();
   const capital = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;

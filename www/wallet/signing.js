@@ -119,8 +119,8 @@ export class Signing {
     const before = this.#draft;
     try {
       this.#draft = this.#drafted(/** @type {() => Call} */ (this.#make)());
-      if (before && same(before, this.#draft)) this.#render();
-      else this.#to({ step: "review", changed: before !== null, trouble: "" });
+      if (before && this.#stage.step === "review" && same(before, this.#draft)) this.#render();
+      else this.#to({ step: "review", changed: before !== null && !same(before, this.#draft), trouble: "" });
     } catch (error) {
       this.#to({ step: "refused", trouble: inWords(error) });
     }

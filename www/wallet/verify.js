@@ -9,6 +9,7 @@ import { find, make, setText, show } from "../app/dom.js";
 import { bytes, count } from "../app/format.js";
 import { entries, JOURNAL, told } from "./ledger.js";
 import { describe } from "./problems.js";
+import { sentence } from "./refusals.js";
 
 /** @typedef {import("./model.js").App} App */
 /** @typedef {import("./types.js").AuditProgress} AuditProgress */
@@ -16,7 +17,7 @@ import { describe } from "./problems.js";
  * What the worker says.
  * @typedef {{type: "progress", progress: AuditProgress, read: number, total: number | null}
  *   | {type: "done", progress: AuditProgress, read: number}
- *   | {type: "wrong", index: number | null, name: string, message: string, progress: AuditProgress | null}
+ *   | {type: "wrong", index: number | null, name: string, message: string, line: string}
  *   | {type: "failed", message: string}} AuditReport
  */
 
@@ -41,6 +42,7 @@ export class Verification {
     this.#cancel.addEventListener("click", () => {
       this.#end();
       this.#verdict("Cancelled", ["Nothing was found out."]);
+      this.draw();
       this.#start.focus();
     });
     this.#file.addEventListener("change", () => {
@@ -94,10 +96,11 @@ export class Verification {
       ], !good, [["Last entry", report.progress.head], ["State at the last epoch", report.progress.state]]);
     } else if (report.type === "wrong") {
       this.#end();
-      const { index, name, message, progress } = report;
+      const { index, name, message, line } = report;
       this.#verdict(index === null ? "The journal does not hold" : `Entry ${count(index)} does not hold`, [
-        message, `${this.#what}: ${progress ? `the ${count(progress.entries)} entries before it hold.` : "nothing before it was checked."} Nothing after it was looked at.`,
-      ], true, [["What is wrong", name], ...(progress && progress.entries > 0 ? [/** @type {[string, string]} */ (["Last entry that holds", progress.head])] : [])]);
+        sentence(message), `${this.#what}: ${index ? `the ${count(index)} entries before it hold. ` : ""}Nothing after it was looked at.`,
+      ], true, [["What is wrong", name]]);
+      if (line) this.#result.append(make("details", {}, make("summary", { text: "The entry as it came" }), make("pre", { text: line })));
     } else {
       this.#end();
       this.#verdict("It could not be verified", [report.message, "This says nothing about the ledger. Try again, or download the journal and verify the file."], true);

@@ -16,7 +16,8 @@ import { refusal } from "../refusals.js";
 /** @typedef {import("../types.js").LockView} LockView */
 /** @typedef {import("../calls.js").Call} Call */
 
-const DAY_SECONDS = 86_400;
+/** How far the plot looks ahead, in whole ways out: cliff and release. A run's own measure of time. */
+const SPANS = [1, 4, 12];
 
 export class LocksView {
   #form = find("#lock-form", HTMLFormElement);
@@ -112,7 +113,7 @@ export class LocksView {
     // A lock may name a hotkey that manages nothing any more; it can still be topped up.
     if (what === "lock" && lock && options.length === 0) options.push({ value: lock.hotkey, text: named(lock.hotkey) });
     choices(field(this.#form, "hotkey"), options);
-    const exit = `Getting it back takes ${model.when.span(model.head.unlockCliff)} from the day you ask, and is then spread over ${model.when.span(model.head.unlockRelease)}.`;
+    const exit = `Getting it back takes ${model.when.span(model.head.unlockCliff)} from the moment you ask, and is then spread over ${model.when.span(model.head.unlockRelease)}.`;
     setText(find("#lock-explain", HTMLElement), {
       lock: `Locked stake cannot be sold, and still earns. ${exit}`,
       move: "Takes the whole lock to another manager. What that does to its conviction is in the plot and in the review.",
@@ -128,7 +129,9 @@ export class LocksView {
     const { model } = this.app;
     const note = find("#projection-words", HTMLElement);
     const plot = find("#projection", TimePlot);
-    const span = Math.round((Number(this.#span.value) * DAY_SECONDS) / Math.max(1, model.head.blockSeconds));
+    const exit = Math.max(1, model.head.unlockCliff + model.head.unlockRelease);
+    choices(this.#span, SPANS.map((times) => ({ value: String(times), text: model.when.span(times * exit) })), String(SPANS[1]));
+    const span = Number(this.#span.value) * exit;
     let draft = null;
     let trouble = "";
     let projection = null;
@@ -160,7 +163,7 @@ export class LocksView {
     const highest = Math.max(...conviction(now), ...conviction(then), ...mass(now), ...mass(then));
     const mark = picture(gate);
     plot.draw({
-      times: points.map(({ height }) => Math.round(model.when.ms(height) / 600_000) * 600_000),
+      times: points.map(({ height }) => Math.round(model.when.ms(height) / 1000) * 1000),
       unit: "",
       words: sentence(points, Boolean(draft)),
       lines: [

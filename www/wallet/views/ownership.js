@@ -4,7 +4,7 @@
 
 import { find, make, setText, show } from "../../app/dom.js";
 import { count } from "../../app/format.js";
-import { ALPHA, amount, percent, words } from "../amounts.js";
+import { ALPHA, amount, percent, share, words } from "../amounts.js";
 import * as calls from "../calls.js";
 import { chosen, onSubmit, request } from "../form.js";
 import { account, at, button, mode, modeKind, named, pair, rebuild, say, tag } from "../nodes.js";
@@ -64,7 +64,7 @@ export class OwnershipView {
   #bars(ownership) {
     const { when } = this.app.model;
     const { convictions, gate, eligible } = ownership;
-    setText(find("#gate-words", HTMLElement), `The gate is ${words(gate, ALPHA)}: 18 % of the ${words(eligible, ALPHA)} that count. It must be exceeded.`);
+    setText(find("#gate-words", HTMLElement), `The gate is ${words(gate, ALPHA)}: ${percent(share(gate, eligible))} of the ${words(eligible, ALPHA)} that count. It must be exceeded.`);
     rebuild(find("#convictions", HTMLElement), [convictions, convictions.map(({ crossing }) => crossing && when.until(crossing))], () =>
       convictions.length === 0 ? [make("li", { class: "soft", text: "Nothing is locked to anyone." })] : convictions.map((row) => {
         const above = row.share > 1;
