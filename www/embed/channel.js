@@ -12,7 +12,8 @@ import { nearestShare } from "../app/settings.js";
 export const PROTOCOL = 1;
 /** Characters a partner's id may have: it is shown in the terms, and must not be able to say anything. */
 const PARTNER = /^[a-z0-9][a-z0-9._-]{0,63}$/i;
-const RUN = /^[a-z0-9][a-z0-9._-]{0,127}$/i;
+/** A run is named or given by the start of its id; it is compared and never shown. */
+const RUN = /^.{1,128}$/;
 const THEMES = ["auto", "light", "dark"];
 const COMMANDS = /** @type {const} */ (["pause", "resume", "stop", "attention"]);
 

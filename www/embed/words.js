@@ -4,6 +4,8 @@
 
 import { words as english } from "./words/en.js";
 
+export { english };
+
 /** @typedef {typeof english} Words */
 /** @typedef {keyof Words} Word */
 
