@@ -43,7 +43,7 @@ const CSS = `
 :host([hidden]) { display: none; }
 .box { display: block; overflow: hidden; border: 1px solid var(--covey-border, var(--line)); border-radius: var(--covey-radius, 14px);
   background: var(--covey-background, var(--bg)); color: var(--covey-color, var(--ink)); }
-iframe { display: block; inline-size: 100%; block-size: var(--covey-height, 30rem); border: 0; color-scheme: inherit; }
+iframe { display: block; inline-size: 100%; block-size: var(--covey-height, 32rem); border: 0; color-scheme: inherit; }
 .bar { display: flex; align-items: center; gap: 0.6rem; min-block-size: 2.75rem; padding: 0.25rem 0.5rem 0.25rem 0.9rem; box-sizing: border-box;
   border-block-start: 1px solid var(--covey-border, var(--line)); font: 0.875rem/1.3 var(--covey-font, system-ui, sans-serif); }
 .bar[dir="rtl"] { padding: 0.25rem 0.9rem 0.25rem 0.5rem; }

@@ -534,7 +534,7 @@ describe("what it costs the page", () => {
       }).observe({ type: "long-animation-frame", buffered: true });
     });
     // The one line of style that the manual gives to keep the place free until the script is there.
-    await show(PLAIN, "<style>covey-contribute { display: block; min-block-size: calc(30rem + 2.75rem + 3px) }</style>");
+    await show(PLAIN, "<style>covey-contribute { display: block; min-block-size: calc(34.75rem + 3px) }</style>");
     const frame = await asking(page, home);
     await contribute(frame);
     const module = await worker(page);
@@ -650,5 +650,32 @@ describe("the wallet", () => {
     await wallet.evaluate(() => window.opener.postMessage({ type: "covey-session-done", account: "5Grw" }, location.origin));
     await frame.getByText("What this tab earns goes to 5Grw.").waitFor();
     assert.ok(!JSON.stringify(await heard(page)).includes("5Grw"));
+  });
+});
+
+describe("the manual", () => {
+  on("writes_the_snippet_and_shows_it_live", async ({ page, home, errors }) => {
+    await page.goto(`${home.url}/manual/index.html`);
+    const frame = await asking(page, home);
+    const snippet = page.locator("#snippet");
+    assert.equal(await snippet.innerText(), `<script type="module" src="${home.url}/embed.js"></script>\n<covey-contribute partner="example-blog"></covey-contribute>`);
+    assert.equal(`default-src 'none'; ${await page.locator("#policy").innerText()}`, documented(home.url), "the tested policy is the documented one");
+    await page.locator("[name=power]").selectOption("25");
+    await page.locator("[name=theme]").selectOption("dark");
+    await page.locator("[name=lang]").selectOption("fr");
+    await page.locator("[name=partner]").fill('"><script>');
+    assert.match(await snippet.innerText(), /partner="&quot;>&lt;script>" power="25" theme="dark" lang="fr"/);
+    await page.locator("[name=partner]").fill("my-site");
+    const again = await asking(page, home);
+    await again.getByRole("button", { name: "Contribuer" }).waitFor();
+    assert.equal(await again.locator("#power").inputValue(), "25");
+    await page.getByText(/covey-ready\s+\{"run":"shakespeare"/).first().waitFor();
+    await page.getByRole("button", { name: "start()" }).click();
+    await page.getByText('{"state":"consent_needed","reason":"start"}').first().waitFor();
+    untouched(home);
+    assert.ok(!(await scrollsSideways(page)));
+    await shot(page, "embed-manual");
+    assert.ok(frame);
+    assert.deepEqual(errors.filter((text) => !/allow-scripts and allow-same-origin/.test(text)), []);
   });
 });

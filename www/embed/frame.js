@@ -144,7 +144,8 @@ async function ask() {
   if (barred) channel.tell({ type: "error", code: barred, message: fill(words[barred], { run: run?.name ?? "" }) });
   else channel.tell({ type: "ready", run: run?.name ?? null });
   if (barred === "no_run") setTimeout(ask, ASK_AGAIN);
-  drawing.request();
+  // Drawn before it is told: whoever hears that consent is asked for may lead the visitor here at once.
+  draw();
   tell();
 }
 
@@ -286,9 +287,12 @@ function sentence(state, reason) {
   return /** @type {Record<string, string>} */ (words)[`s_${reason}`] ?? words.s_starting;
 }
 
+/** A number with its unit stays together in a text that runs the other way. @param {string} text */
+const isolated = (text) => `\u2068${text}\u2069`;
+
 function draw() {
   const { state, reason } = situation();
-  const values = { run: run?.name ?? "", round: count(run?.round ?? 0), weights: run?.weights ? bytes(run.weights) : "" };
+  const values = { run: run?.name ?? "", round: count(run?.round ?? 0), weights: run?.weights ? isolated(bytes(run.weights)) : "" };
   setText(text("run-name"), run?.name ?? "");
   setText(text("run-words"), run ? fill(words.run_size, values) : barred === "loading_run" ? words.loading_run : words.no_run);
   setText(text("data"), run?.weights ? fill(words.data, values) : words.data_unsized);
@@ -316,7 +320,7 @@ function draw() {
     bar.max = view.steps;
     bar.value = Math.min(view.step, view.steps);
   } else bar.removeAttribute("value");
-  setText(text("numbers"), !view ? (work?.loaded ? fill(words.loaded, { bytes: bytes(work.loaded) }) : "")
+  setText(text("numbers"), !view ? (work?.loaded ? fill(words.loaded, { bytes: isolated(bytes(work.loaded)) }) : "")
     : view.round === null ? "" : fill(words.step, { round: count(view.round), step: count(view.step), steps: count(view.steps) }));
   setText(text("accepted"), fill(words.accepted, { n: count(accepted) }));
   const paused = state === "paused" && reason ? /** @type {Record<string, string>} */ (words)[`p_${reason}`] : undefined;

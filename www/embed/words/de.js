@@ -14,7 +14,7 @@ export const words = {
   long: "Bis Sie Stopp drücken oder die Seite verlassen. Pausiert bei Akkubetrieb, bei begrenztem Datenvolumen und solange hier ein anderer Tab arbeitet.",
   earns_label: "Verdienst",
   earns: "Angenommene Arbeit verdient den Token des Laufs, für einen Schlüssel in diesem Browser. Sie können ihn Ihrer Wallet übergeben.",
-  credit_label: "Vermittlung",
+  credit_label: "Nennung",
   credit: "„{partner}“ auf {host} wird als Vermittler genannt und bekommt nichts von Ihrem Verdienst.",
   credit_none: "Niemand sonst wird genannt. Dieser Rahmen wird von {host} gezeigt.",
   data_label: "Daten",

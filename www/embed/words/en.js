@@ -8,7 +8,7 @@ export const words = {
   run_size: "(round {round})",
   operator_label: "Operator",
   what_label: "Work",
-  what: "A copy of the model is trained on the run\u2019s text, shut in this frame. It cannot see the page around it, your files or your other tabs.",
+  what: "A copy of the model is trained on the run\u2019s text, confined to this frame. It cannot see the page around it, your files or your other tabs.",
   long_label: "How long",
   long: "Until you press Stop or leave this page. It pauses on battery, on a metered connection and while another tab here works.",
   earns_label: "Earns",
