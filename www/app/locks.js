@@ -7,7 +7,8 @@
 // 2. `covey-working`, held while contributing. A tab that cannot have it is told that another tab
 //    works, and keeps waiting: it goes on by itself when the other one stops.
 //
-// Where the browser has no Web Locks every tab believes it is alone, in slot 0.
+// Where the browser has no Web Locks, or denies them (a frame in another site's page, when the visitor
+// blocks what third parties store), every tab believes it is alone, in slot 0.
 
 /** @param {string} name @returns {Promise<(() => void) | null>} release, or null when taken */
 function tryHold(name) {
@@ -22,8 +23,13 @@ function tryHold(name) {
 /** Takes the first free slot for the life of this tab. */
 export async function holdSlot() {
   if (!("locks" in navigator)) return 0;
-  for (let slot = 0; ; slot += 1) {
-    if (await tryHold(`covey-slot-${slot}`)) return slot;
+  try {
+    for (let slot = 0; ; slot += 1) {
+      if (await tryHold(`covey-slot-${slot}`)) return slot;
+    }
+  } catch (error) {
+    console.warn("locks are denied: other tabs cannot be seen", error);
+    return 0;
   }
 }
 
@@ -49,7 +55,14 @@ export class WorkingLock {
     if (!("locks" in navigator) || this.#release || this.#waiting) return;
     const waiting = new AbortController();
     this.#waiting = waiting;
-    const release = await tryHold("covey-working");
+    let release;
+    try {
+      release = await tryHold("covey-working");
+    } catch {
+      // Denied: alone, as far as can be known.
+      this.#waiting = null;
+      return;
+    }
     if (waiting.signal.aborted) {
       release?.();
       return;

@@ -7,6 +7,13 @@ import { find, setText } from "./dom.js";
 
 /** @typedef {import("./types.js").View} View */
 
+/** What is said here; a page in another language brings its own. */
+const WORDS = {
+  done: (/** @type {string} */ account) => `What this tab earns goes to ${account}.`,
+  change: "Change the wallet",
+  blocked: "The browser blocked the wallet\u2019s window. Allow pop-ups for this site and try again.",
+};
+
 export class Payout {
   button = find("#payout-connect", HTMLButtonElement);
   words = find("#payout-words", HTMLElement);
@@ -16,16 +23,20 @@ export class Payout {
   /** @type {View | null} */
   #view = null;
 
-  /** @param {(text: string) => void} sign asks the worker to sign an authorisation */
-  constructor(sign) {
+  /**
+   * @param {(text: string) => void} sign asks the worker to sign an authorisation
+   * @param {() => typeof WORDS} [words]
+   */
+  constructor(sign, words = () => WORDS) {
+    this.say = words;
     this.button.addEventListener("click", () => this.#open());
     addEventListener("message", (event) => {
       if (event.origin !== location.origin || !this.#wallet || event.source !== this.#wallet) return;
       const { type, text, account } = event.data ?? {};
       if (type === "covey-session-request" && typeof text === "string") sign(text);
       if (type === "covey-session-done" && typeof account === "string") {
-        setText(this.words, `What this tab earns goes to ${account}.`);
-        setText(this.button, "Change the wallet");
+        setText(this.words, this.say().done(account));
+        setText(this.button, this.say().change);
       }
     });
   }
@@ -53,6 +64,6 @@ export class Payout {
     url.searchParams.set("authorise", volunteer);
     url.searchParams.set("run", run.id);
     this.#wallet = open(url, "covey-wallet", "popup,width=520,height=760");
-    if (!this.#wallet) setText(this.words, "The browser blocked the wallet\u2019s window. Allow pop-ups for this site and try again.");
+    if (!this.#wallet) setText(this.words, this.say().blocked);
   }
 }

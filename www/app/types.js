@@ -9,7 +9,8 @@
 
 /**
  * What the page wants from the worker.
- * @typedef {{type: "start", coordinators: string[], backend: BackendChoice, share: Share, slot: number}
+ * @typedef {{type: "start", coordinators: string[], backend: BackendChoice, share: Share, slot: number,
+ *     partner?: string | null}
  *   | {type: "pause"} | {type: "resume"} | {type: "stop"} | {type: "forget"} | {type: "export_identity"}
  *   | {type: "sign_session", text: string}
  *   | {type: "share", value: Share}

@@ -34,6 +34,8 @@ pub enum Task {
         #[arg(long)]
         optimise: bool,
     },
+    /// Make the npm package in pkg/dist, check it, and print the tarball's path. Needs Node and npm.
+    Package,
     /// Measure something and print a table.
     Bench(Bench),
 }

@@ -11,6 +11,7 @@ mod corpus;
 mod default_corpus;
 mod dirs;
 mod node;
+mod package;
 mod shell;
 mod start;
 mod system;
@@ -46,6 +47,10 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
                 true => wasm::build_wallet(&dirs, optimise)?,
                 false => wasm::build(&dirs, optimise)?,
             };
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Package => {
+            package::package(&dirs)?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Bench(arguments) => bench::bench(&dirs, &arguments),

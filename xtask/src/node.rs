@@ -53,6 +53,34 @@ pub fn wasm_opt(dirs: &Dirs) -> Result<PathBuf> {
     Ok(program)
 }
 
+/// `npm`, to be given a subcommand.
+pub fn npm() -> Result<Command> {
+    let Some(npm) = shell::find(&["npm"]) else {
+        bail!("npm is not installed: {INSTALL}");
+    };
+    Ok(Command::new(npm))
+}
+
+/// A folder whose `node_modules` has what checks the package, installed when something is missing.
+pub fn package_tools(dirs: &Dirs) -> Result<PathBuf> {
+    const PACKAGES: [&str; 5] = [
+        "publint@0.3.25",
+        "typescript@5.9.3",
+        "react@19.3.1",
+        "react-dom@19.3.1",
+        "@types/react@19.3.0",
+    ];
+    let folder = dirs.node().join("package-tools");
+    let stamp = folder.join("installed");
+    let wanted = PACKAGES.join(" ");
+    if fs::read_to_string(&stamp).ok().as_deref() != Some(wanted.as_str()) {
+        dirs::create(&folder)?;
+        npm_install(&folder, &[&["install"], PACKAGES.as_slice()].concat())?;
+        fs::write(stamp, wanted)?;
+    }
+    Ok(folder)
+}
+
 /// Installs the packages of `tests/e2e` and copies the tests beside them; gives the copy's folder.
 pub fn browser_tests(dirs: &Dirs) -> Result<PathBuf> {
     let source = dirs.root.join("tests/e2e");
@@ -88,12 +116,9 @@ fn install(source: &Path, folder: &Path) -> Result<()> {
 }
 
 fn npm_install(folder: &Path, arguments: &[&str]) -> Result<()> {
-    let Some(npm) = shell::find(&["npm"]) else {
-        bail!("npm is not installed: {INSTALL}");
-    };
     eprintln!("Installing packages with npm into {}", folder.display());
     shell::run(
-        Command::new(npm)
+        npm()?
             .args(arguments)
             .arg("--prefix")
             .arg(folder)
