@@ -129,7 +129,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         newest,
         losses,
     );
-    let judge = weights::accepted_tokens(Arc::clone(&handle.published), Arc::clone(&journal));
+    let judge = weights::scores(Arc::clone(&handle.published), Arc::clone(&journal));
     let ledger = keeper::start(opened, &identity, judge, Arc::clone(&metrics))
         .context("no thread for the ledger")?;
     let gateway = Gateway::new(Parts {

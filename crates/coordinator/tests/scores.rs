@@ -6,6 +6,7 @@ mod common;
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use common::{Coordinator, Extra, Volunteer, header};
+use covey_ledger::{AccountId, Alpha, Ledger, journal::Line};
 use covey_protocol::{
     Hash, Identity, Round,
     corpus::Manifest,
@@ -153,6 +154,31 @@ async fn a_packet_against_the_loss_gets_a_receipt_and_is_left_out() {
     let name = "covey_packets_excluded_total{reason=\"harmful\"}";
     assert!((coordinator.metric(name).await - 3.0).abs() < 1e-9);
     assert!(coordinator.metric("covey_rounds_unassessed_total").await < 1e-9);
+
+    // At the epoch the ledger pays for what counted, and for nothing else.
+    let token = fs::read_to_string(coordinator.data().join("admin.token")).expect("a token");
+    let advanced = reqwest::Client::new()
+        .post(coordinator.url("/ledger/advance?blocks=30"))
+        .bearer_auth(token.trim())
+        .send();
+    assert_eq!(advanced.await.expect("an answer").status(), 200);
+    let lines = coordinator.text("/v1/ledger/entries?from=0").await;
+    let mut lines = lines.lines().zip(0..);
+    let (genesis, _) = lines.next().expect("a genesis");
+    let genesis = Line::parse(genesis, 0).expect("a line").entry;
+    let mut ledger = Ledger::from_genesis(&genesis).expect("a genesis");
+    for (line, index) in lines {
+        let line = Line::parse(line, index).expect("a line");
+        ledger.replay(&line.entry).expect("it follows");
+    }
+    let earned = |volunteer: &Volunteer| {
+        let account = AccountId(volunteer.identity.id().0);
+        let account = ledger.state().accounts.get(&account)?;
+        Some(account.earnings.last()?.incentive)
+    };
+    assert!(earned(&volunteers[0]) > Some(Alpha::ZERO));
+    assert!(earned(&volunteers[1]) > Some(Alpha::ZERO));
+    assert_eq!(earned(&volunteers[2]), None);
 
     // The book is as durable as the records.
     coordinator.kill();

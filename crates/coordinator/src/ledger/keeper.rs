@@ -279,7 +279,6 @@ impl Keeper {
         let since = self.shared.store.meta()?.weighed_ms;
         let until = self.clock.now_ms();
         let said = match (self.weights)(since) {
-            Ok(said) if said.is_empty() => return Ok(()),
             Ok(said) => said,
             Err(error) => {
                 // The epoch comes all the same; this work is paid for at the next one.
@@ -290,7 +289,7 @@ impl Keeper {
         draft.batch.weighed_ms = Some(until);
         let ledger = &draft.position.ledger;
         let height = ledger.next_epoch().saturating_sub(1);
-        let targets = weights::targets(said);
+        let targets = weights::targets(said, ledger);
         let Some(action) = weights::action(ledger, &self.key, targets, height) else {
             return Ok(());
         };

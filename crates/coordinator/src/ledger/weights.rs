@@ -2,11 +2,11 @@
 //!
 //! A volunteer's identity is its hotkey. The coordinator's own identity is a validator's hotkey: before an
 //! epoch it signs `set_weights` like any other validator, and has no other way to pay anybody. What a
-//! reader would get wrong: when nobody did anything, nothing is said. The last weights stand, as a
-//! validator's do, until the ledger finds them too old; saying "nobody" would pay validators instead,
-//! the coordinator first.
+//! reader would get wrong: an epoch without work must be said, too. Old weights would go on paying people
+//! who left, and no weights would pay validators instead, the coordinator first. So all weight goes to the
+//! subnet's owner, and what an owner earns as a contributor is burned (economics section 2.4).
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use covey_ledger::{
     AccountId, Height, Ledger,
@@ -29,42 +29,27 @@ pub type Weights =
 /// Rounds before the open one whose contributions may still be unpaid.
 const ROUNDS: u64 = 1024;
 
-/// Accepted tokens since the last epoch, the most being 65535. Stands in for scores.
+/// What scoring says the work of everyone was worth who did any since the last epoch.
 #[must_use]
-pub fn accepted_tokens(published: Arc<Published>, journal: Arc<dyn Journal>) -> Weights {
+pub fn scores(published: Arc<Published>, journal: Arc<dyn Journal>) -> Weights {
     Box::new(move |since_ms| {
-        let open = published.info.load().round;
-        let first = Round(open.0.saturating_sub(ROUNDS));
-        let mut tokens = std::collections::BTreeMap::<VolunteerId, u64>::new();
-        for acceptance in journal.acceptances(first)? {
-            if acceptance.received_at_ms > since_ms {
-                let sum = tokens.entry(acceptance.volunteer).or_default();
-                *sum = sum.saturating_add(u64::from(acceptance.tokens));
-            }
-        }
-        Ok(normalised(tokens.into_iter().collect()))
+        let first = Round(published.info.load().round.0.saturating_sub(ROUNDS));
+        let worked: BTreeSet<VolunteerId> = journal
+            .acceptances(first)?
+            .into_iter()
+            .filter(|acceptance| acceptance.received_at_ms > since_ms)
+            .map(|acceptance| acceptance.volunteer)
+            .collect();
+        let mut weights = published.incentive();
+        weights.retain(|(volunteer, weight)| *weight > 0 && worked.contains(volunteer));
+        Ok(weights)
     })
 }
 
-/// Amounts as shares of the largest, which becomes 65535; nobody's becomes nothing.
-fn normalised(amounts: Vec<(VolunteerId, u64)>) -> Vec<(VolunteerId, u16)> {
-    let most = amounts.iter().map(|(_, amount)| *amount).max().unwrap_or(0);
-    if most == 0 {
-        return Vec::new();
-    }
-    amounts
-        .into_iter()
-        .filter(|(_, amount)| *amount > 0)
-        .map(|(volunteer, amount)| {
-            let share = u128::from(amount) * u128::from(u16::MAX) / u128::from(most);
-            (volunteer, u16::try_from(share).unwrap_or(u16::MAX).max(1))
-        })
-        .collect()
-}
-
-/// Volunteers' weights as `set_weights` takes them: the largest, by account, ascending.
+/// Volunteers' weights as `set_weights` takes them: the largest, by account, ascending. Where nobody
+/// earned anything, all of it goes to the subnet's owner, which burns it.
 #[must_use]
-pub fn targets(mut weights: Vec<(VolunteerId, u16)>) -> Vec<(AccountId, u16)> {
+pub fn targets(mut weights: Vec<(VolunteerId, u16)>, ledger: &Ledger) -> Vec<(AccountId, u16)> {
     weights.retain(|(_, weight)| *weight > 0);
     weights.sort_by_key(|(volunteer, weight)| (std::cmp::Reverse(*weight), *volunteer));
     weights.truncate(MAX_WEIGHTS);
@@ -74,6 +59,11 @@ pub fn targets(mut weights: Vec<(VolunteerId, u16)>) -> Vec<(AccountId, u16)> {
         .collect();
     targets.sort_unstable();
     targets.dedup_by_key(|(account, _)| *account);
+    if targets.is_empty()
+        && let Some(subnet) = ledger.state().subnets.get(&RUN)
+    {
+        targets.push((subnet.owner_hotkey, u16::MAX));
+    }
     targets
 }
 
@@ -126,20 +116,6 @@ mod tests {
     }
 
     #[test]
-    fn the_most_tokens_weigh_most_and_a_little_weighs_something() {
-        let amounts = vec![
-            (volunteer(1), 1),
-            (volunteer(2), 1 << 40),
-            (volunteer(3), 0),
-        ];
-        assert_eq!(
-            normalised(amounts),
-            [(volunteer(1), 1), (volunteer(2), u16::MAX)]
-        );
-        assert_eq!(normalised(vec![(volunteer(1), 0)]), []);
-    }
-
-    #[test]
     fn of_too_many_volunteers_the_largest_are_named_in_ascending_order() {
         let many: Vec<_> = (0..=u16::MAX)
             .step_by(30)
@@ -149,7 +125,7 @@ mod tests {
                 (VolunteerId(id), weight)
             })
             .collect();
-        let targets = targets(many);
+        let targets = targets(many, &ledger);
         assert_eq!(targets.len(), MAX_WEIGHTS);
         assert!(targets.is_sorted_by(|(a, _), (b, _)| a < b));
         let least = targets.iter().map(|(_, weight)| *weight).min();
