@@ -110,9 +110,20 @@ pub fn action(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::genesis::Terms;
 
-    fn volunteer(n: u8) -> VolunteerId {
-        VolunteerId([n; 32])
+    fn ledger() -> Ledger {
+        let terms = Terms::development(AccountId([9; 32]));
+        let genesis = terms.of(covey_protocol::Hash([1; 32]), 5);
+        Ledger::new(genesis).expect("founded").0
+    }
+
+    #[test]
+    fn where_nobody_earned_anything_the_owner_burns_it() {
+        let ledger = ledger();
+        let targets = targets(vec![(VolunteerId([1; 32]), 0)], &ledger);
+        let owner = ledger.state().subnets.get(&RUN).map(|s| s.owner_hotkey);
+        assert_eq!(targets, [(owner.expect("a subnet"), u16::MAX)]);
     }
 
     #[test]
@@ -125,7 +136,7 @@ mod tests {
                 (VolunteerId(id), weight)
             })
             .collect();
-        let targets = targets(many, &ledger);
+        let targets = targets(many, &ledger());
         assert_eq!(targets.len(), MAX_WEIGHTS);
         assert!(targets.is_sorted_by(|(a, _), (b, _)| a < b));
         let least = targets.iter().map(|(_, weight)| *weight).min();
