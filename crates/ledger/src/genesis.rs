@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     account::AccountId,
     apply::{self, hotkeys, locks, stake},
+    conviction::ONE_YEAR,
     error::LedgerError,
     governance::{Governance, Role, council},
     lock::{Lock, LockMode},
@@ -16,6 +17,7 @@ use crate::{
     notice::Notices,
     params::{Rules, Schedule},
     pool::Pool,
+    signing::canonical,
     state::State,
     units::{Alpha, NetUid, Rao},
 };
@@ -75,10 +77,13 @@ impl Genesis {
     /// # Errors
     /// What does not fit together.
     pub fn state(&self) -> Result<State, LedgerError> {
-        if self.schedule.tempo == 0 || self.schedule.block_seconds == 0 {
-            return Err(LedgerError::UnfitChange(
-                "an epoch and a block last some time",
-            ));
+        let unfit = |why| Err(LedgerError::UnfitChange(why));
+        if self.schedule.block_seconds == 0 || !(1..=ONE_YEAR).contains(&self.schedule.tempo) {
+            return unfit("a block lasts some time and an epoch a year at most");
+        }
+        if canonical::canonical_of(self).is_err() {
+            // Its entry would have no hash, and its bytes nothing that vouches for them.
+            return unfit("a number is too large to be written exactly");
         }
         let mut state = State {
             chain: self.chain,
@@ -145,12 +150,12 @@ impl Genesis {
                 subnet.neurons.insert_mut(given.hotkey);
             }
             if state.is_insider(&given.coldkey) {
-                let rates = state.rules.lock_rates;
                 let known = state
                     .subnets
                     .get(&RUN)
                     .and_then(|s| s.lock(&given.coldkey, 0));
-                let fresh = || Lock::new(terms.owner_hotkey, LockMode::Perpetual, rates, 0);
+                let rules = &state.rules;
+                let fresh = || Lock::new(terms.owner_hotkey, LockMode::Perpetual, rules, 0);
                 let mut lock = known.unwrap_or_else(fresh);
                 let mass = lock.mass.checked_add(given.alpha);
                 lock.mass = mass.ok_or(LedgerError::Overflow)?;

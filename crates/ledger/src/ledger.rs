@@ -308,10 +308,12 @@ impl Ledger {
     #[must_use]
     pub fn restore(bytes: &[u8]) -> Option<Self> {
         let snapshot: Snapshot<State> = postcard::from_bytes(bytes.strip_prefix(MAGIC)?).ok()?;
-        Some(Self {
+        let ledger = Self {
             state: snapshot.state,
             len: snapshot.index.checked_add(1)?,
             head: snapshot.head,
-        })
+        };
+        // One state has one snapshot: nothing may follow it, and no number may be written longer.
+        (ledger.snapshot() == bytes).then_some(ledger)
     }
 }

@@ -4,8 +4,9 @@
 //! Only individual locks are stored; a hotkey's conviction is the sum over them. The chain also kept the
 //! sums, and rolling one member once moved the sum's clock past its siblings' growth.
 //!
-//! What a reader would get wrong: a lock keeps the rates it was made under. A governance change of the
-//! rates touches new locks only, so nobody can loosen a lock that others relied on.
+//! What a reader would get wrong: a lock keeps the rates, the cliff and the release it was made under. A
+//! governance change of them touches new locks only, so nobody can loosen a lock that others relied on, or
+//! hold somebody's alpha for longer than it was given.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ use crate::{
     account::AccountId,
     conviction::{self, LOCK_STATE_ZERO_THRESHOLD, Mass, Rates},
     fixed::{U64F64, bits},
+    params::Rules,
     units::{Alpha, Height},
     wide::share_of,
 };
@@ -76,21 +78,27 @@ pub struct Lock {
     pub mode: LockMode,
     /// The rates the lock was made under.
     pub rates: Rates,
+    /// Blocks between an announced exit and its first effect, as the lock was made.
+    pub cliff: u64,
+    /// Blocks over which a requested unlock is released, as the lock was made.
+    pub release: u64,
     /// Requested unlocks that are not over; oldest first.
     pub unlocks: Vec<Unlock>,
 }
 
 impl Lock {
-    /// An empty lock to add mass to.
+    /// An empty lock under the rules in force, to add mass to.
     #[must_use]
-    pub fn new(hotkey: AccountId, mode: LockMode, rates: Rates, now: Height) -> Self {
+    pub fn new(hotkey: AccountId, mode: LockMode, rules: &Rules, now: Height) -> Self {
         Self {
             hotkey,
             mass: Alpha::ZERO,
             conviction: U64F64::ZERO,
             updated: now,
             mode,
-            rates,
+            rates: rules.lock_rates,
+            cliff: rules.unlock_cliff,
+            release: rules.unlock_release,
             unlocks: Vec::new(),
         }
     }
@@ -150,6 +158,13 @@ impl Lock {
             && self.unlocks.is_empty()
     }
 
+    /// Whether nothing of it would be left after the dust rule.
+    #[must_use]
+    pub fn is_dust(&self) -> bool {
+        self.mass.0 < LOCK_STATE_ZERO_THRESHOLD
+            && self.conviction < U64F64::from_num(LOCK_STATE_ZERO_THRESHOLD)
+    }
+
     /// Takes mass out and the same share of the conviction; gives that conviction. At most all of it.
     pub fn split(&mut self, mass: Alpha) -> U64F64 {
         let moved = part(self.conviction, mass, self.mass);
@@ -181,7 +196,7 @@ mod tests {
     fn lock(mode: LockMode) -> Lock {
         Lock {
             mass: Alpha(1_000_000_000_000),
-            ..Lock::new(AccountId([7; 32]), mode, Rates::default(), 0)
+            ..Lock::new(AccountId([7; 32]), mode, &Rules::default(), 0)
         }
     }
 

@@ -135,6 +135,13 @@ impl Notices {
         }
     }
 
+    /// Takes a height back that no longer holds: the announced change is not certain any more.
+    pub fn unschedule(&mut self, id: u64) {
+        if let Some(notice) = self.all.get_mut(&id) {
+            notice.earliest = None;
+        }
+    }
+
     /// Closes a notice.
     pub fn close(&mut self, id: u64, status: Status) {
         if let Some(notice) = self.all.get_mut(&id) {

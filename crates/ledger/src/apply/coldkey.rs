@@ -8,6 +8,7 @@ use crate::{
     account::AccountId,
     error::LedgerError,
     event::Event,
+    governance,
     notice::{Status, Subject},
     state::{AnnouncedSwap, EARNINGS, State},
     units::NetUid,
@@ -90,7 +91,10 @@ pub fn swap(
     from.swap = None;
     let (accepts_locked, earnings) = (from.accepts_locked, std::mem::take(&mut from.earnings));
     let into = account(state, new);
-    into.accepts_locked = accepts_locked;
+    // Who has spoken for itself keeps its own word: anybody can name this account as their new coldkey.
+    if into.nonce == 0 {
+        into.accepts_locked = accepts_locked;
+    }
     into.earnings.extend(earnings);
     into.earnings.sort_by_key(|earning| earning.height);
     let excess = into.earnings.len().saturating_sub(EARNINGS);
@@ -108,7 +112,7 @@ pub fn swap(
             session.coldkey = new;
         }
     }
-    state.governance.swap(&old, new);
+    governance::follow(state, &old, new, events)?;
     state
         .notices
         .close(announced.notice, Status::Done { at: now });

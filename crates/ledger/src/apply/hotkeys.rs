@@ -5,7 +5,7 @@ use crate::{
     account::AccountId,
     error::LedgerError,
     event::Event,
-    fixed::decay,
+    fixed::{U64F64, decay},
     map::{Map, Set},
     params::EIGHTEEN_PERCENT,
     pool::Pool,
@@ -104,7 +104,10 @@ pub fn register_network(
     own(state, coldkey, hotkey)?;
     debit(state, coldkey, cost)?;
     let pool = Pool::new(cost.0, cost.0, crate::pool::DEFAULT_QUOTE)?;
-    let subnet = new_subnet(state, pool, cost, coldkey, hotkey);
+    let mut subnet = new_subnet(state, pool, cost, coldkey, hotkey);
+    // Its share of emission has to be earned: the average starts at nothing, not at the price that the
+    // cost alone made.
+    subnet.price_average = U64F64::ZERO;
     state.subnets.insert_mut(netuid, subnet);
     events.push(Event::NetworkAdded {
         netuid,
@@ -259,7 +262,7 @@ pub fn authorise(
         let why = "a later authorisation of this key is in force".to_owned();
         return Err(LedgerError::BadSession(why));
     }
-    // A hotkey that others stake on, or that owns a subnet, is a manager and not a tab's key.
+    // A hotkey that owns a subnet is a manager and not a tab's key.
     if state
         .subnets
         .values()
@@ -268,19 +271,21 @@ pub fn authorise(
         return Err(LedgerError::NonAssociatedColdKey);
     }
     account(state, coldkey);
-    let mut alpha = Alpha::ZERO;
-    if state.owner_of(&key) == Some(key) {
-        alpha = hand_over(state, key, coldkey)?;
+    let alpha = hand_over(state, key, coldkey)?;
+    // A registered hotkey is a manager, which people chose with its owner and its take: the session says
+    // where it is paid for work, and nothing else.
+    let manager = state.subnets.values().any(|s| s.neurons.contains(&key));
+    if !manager {
+        let (take, take_raised) = (0, None);
+        state.hotkeys.insert_mut(
+            key,
+            Hotkey {
+                coldkey,
+                take,
+                take_raised,
+            },
+        );
     }
-    let (take, take_raised) = (0, None);
-    state.hotkeys.insert_mut(
-        key,
-        Hotkey {
-            coldkey,
-            take,
-            take_raised,
-        },
-    );
     let expires_at_ms = session.expires_at_ms;
     let session = Session {
         coldkey,

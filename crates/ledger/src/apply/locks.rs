@@ -34,12 +34,8 @@ pub fn lock(
         return Err(LedgerError::HotKeyAccountNotExists(hotkey));
     }
     let mode = state.default_lock_mode(place, &coldkey);
-    let rates = state.rules.lock_rates;
-    let mut lock = match place.lock(&coldkey, now) {
-        Some(lock) if lock.is_over() => Lock::new(hotkey, mode, rates, now),
-        Some(lock) => lock,
-        None => Lock::new(hotkey, mode, rates, now),
-    };
+    let known = place.lock(&coldkey, now).filter(|lock| !lock.is_over());
+    let mut lock = known.unwrap_or_else(|| Lock::new(hotkey, mode, &state.rules, now));
     if lock.hotkey != hotkey {
         return Err(LedgerError::LockHotkeyMismatch);
     }
@@ -48,6 +44,14 @@ pub fn lock(
         return Err(LedgerError::InsufficientStakeForLock);
     }
     lock.mass = lock.mass.checked_add(amount).ok_or(LedgerError::Overflow)?;
+    if lock.is_dust() {
+        // It would be gone as it is written, and the event would say that something was locked.
+        return Err(LedgerError::AmountTooLow);
+    }
+    if state.is_insider(&coldkey) {
+        void_decay(state, netuid, coldkey);
+        lock.mode = LockMode::Perpetual;
+    }
     store(state, netuid, coldkey, lock)?;
     events.push(Event::StakeLocked {
         coldkey,
@@ -98,12 +102,13 @@ pub fn set_perpetual(
     if !enabled && insider {
         return Err(LedgerError::InsiderLockMustBeAnnounced);
     }
-    let cliff = now.saturating_add(state.rules.unlock_cliff);
     subnet_mut(state, netuid)?
         .lock_choice
         .insert_mut(coldkey, enabled);
     let mut from = now;
-    if let Some(mut lock) = subnet(state, netuid)?.lock(&coldkey, now) {
+    let lock = subnet(state, netuid)?.lock(&coldkey, now);
+    if let Some(mut lock) = lock.filter(|lock| !lock.is_over()) {
+        let cliff = now.saturating_add(lock.cliff);
         match (enabled, lock.mode) {
             (true, LockMode::PerpetualUntil(_)) => {
                 void_decay(state, netuid, coldkey);
@@ -154,8 +159,8 @@ pub fn unlock(
     if lock.unlocks.len() >= MAX_UNLOCKS {
         return Err(LedgerError::TooManyUnlocks);
     }
-    let cliff = now.saturating_add(state.rules.unlock_cliff);
-    let end = cliff.saturating_add(state.rules.unlock_release);
+    let cliff = now.saturating_add(lock.cliff);
+    let end = cliff.saturating_add(lock.release);
     lock.mass = lock.mass.saturating_sub(amount);
     lock.conviction = lock.conviction.saturating_sub(U64F64::from_num(amount.0));
     lock.unlocks.push(Unlock {
@@ -229,7 +234,8 @@ fn existing(state: &State, netuid: NetUid, coldkey: &AccountId) -> Result<Lock, 
         .ok_or(LedgerError::NoExistingLock)
 }
 
-fn void_decay(state: &mut State, netuid: NetUid, coldkey: AccountId) {
+/// Closes the notice of a decay that will not begin.
+pub(crate) fn void_decay(state: &mut State, netuid: NetUid, coldkey: AccountId) {
     let at = state.height;
     let ours = |subject: &Subject| matches!(subject, Subject::Decay { netuid: n, coldkey: c, .. } if (*n, *c) == (netuid, coldkey));
     let pending: Vec<u64> = state

@@ -103,26 +103,37 @@ pub fn remove(
     Ok(())
 }
 
-/// `unstake_all`: everything under one hotkey, on every subnet, or nothing.
+/// `unstake_all`: everything that is available under one hotkey, on every subnet. What cannot be sold,
+/// such as dust that somebody gave, does not keep the rest from leaving.
 pub fn remove_all(
     state: &mut State,
     coldkey: AccountId,
     hotkey: AccountId,
     events: &mut Vec<Event>,
 ) -> Result<(), LedgerError> {
+    let now = state.height;
     let positions: Vec<(NetUid, Alpha)> = state
         .subnets
         .iter()
-        .map(|(netuid, subnet)| (*netuid, subnet.stake(&hotkey, &coldkey)))
-        .filter(|(_, stake)| !stake.is_zero())
+        .map(|(netuid, subnet)| (*netuid, subnet, subnet.stake(&hotkey, &coldkey)))
+        .filter(|(_, _, staked)| !staked.is_zero())
+        .map(|(netuid, subnet, staked)| (netuid, staked.min(subnet.available(&coldkey, now))))
         .collect();
-    if positions.is_empty() {
-        return Err(LedgerError::NotEnoughStakeToWithdraw);
+    let mut outcome = Err(LedgerError::NotEnoughStakeToWithdraw);
+    for (netuid, free) in positions {
+        let sold = if free.is_zero() {
+            Err(LedgerError::StakeUnavailable)
+        } else {
+            let mut next = state.clone();
+            let sold = remove(&mut next, coldkey, hotkey, netuid, free, None, events);
+            sold.map(|()| *state = next)
+        };
+        // One sale is a success; without any, the last refusal is the reason.
+        if sold.is_ok() || outcome.is_err() {
+            outcome = sold;
+        }
     }
-    for (netuid, stake) in positions {
-        remove(state, coldkey, hotkey, netuid, stake, None, events)?;
-    }
-    Ok(())
+    outcome
 }
 
 /// Puts alpha that is outside the pool onto a hotkey.

@@ -6,7 +6,7 @@
 use super::{recycle, subnet, subnet_mut};
 use crate::{
     error::LedgerError,
-    pool::{Pool, PoolError, Swap},
+    pool::{MAXIMUM_INPUT_RATIO, MINIMUM_RESERVE, Pool, PoolError, Swap},
     state::State,
     units::{Alpha, NetUid, Rao},
 };
@@ -26,11 +26,22 @@ pub fn buy_free(state: &mut State, netuid: NetUid, tao: Rao) -> Result<Swap, Led
     bought(state, netuid, swap)
 }
 
-/// What buying without a fee would do.
+/// What buying without a fee would do, behind the same guards as buying with one.
 pub fn buy_free_of(pool: &Pool, tao: u64) -> Result<Swap, PoolError> {
+    if pool.alpha < MINIMUM_RESERVE {
+        return Err(PoolError::ReservesTooLow);
+    }
+    if tao > pool.tao.saturating_mul(MAXIMUM_INPUT_RATIO) {
+        return Err(PoolError::InsufficientLiquidity);
+    }
     let output = pool.curve_buy(tao)?;
+    if output == 0 {
+        return Err(PoolError::InsufficientInputAmount);
+    }
+    let left = pool.alpha.checked_sub(output);
+    let left = left.filter(|left| *left >= MINIMUM_RESERVE);
     let after = Pool {
-        alpha: pool.alpha.saturating_sub(output),
+        alpha: left.ok_or(PoolError::InsufficientLiquidity)?,
         tao: pool
             .tao
             .checked_add(tao)

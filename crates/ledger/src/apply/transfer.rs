@@ -19,6 +19,7 @@ use crate::{
     notice::Subject,
     state::State,
     units::{Alpha, NetUid, Rao, UNIT},
+    wide::mul_div,
 };
 
 /// A position.
@@ -50,7 +51,8 @@ pub fn between(
     if amount.is_zero() {
         return Err(LedgerError::AmountTooLow);
     }
-    if amount > subnet(state, from.netuid)?.stake(&from.hotkey, &from.coldkey) {
+    let staked = subnet(state, from.netuid)?.stake(&from.hotkey, &from.coldkey);
+    if amount > staked {
         return Err(LedgerError::NotEnoughStakeToWithdraw);
     }
     let mut locked = Alpha::ZERO;
@@ -58,6 +60,10 @@ pub fn between(
     if from.netuid == to.netuid {
         if from.coldkey != to.coldkey {
             locked = carry_lock(state, from, to.coldkey, amount)?;
+        }
+        // Nothing is charged here, so dust could be strewn for ever. A whole position may always leave.
+        if amount < staked && worth(state, from.netuid, amount)? < state.rules.min_stake {
+            return Err(LedgerError::AmountTooLow);
         }
         stake::withdraw(state, from.netuid, from.hotkey, from.coldkey, amount)?;
         stake::deposit(state, to.netuid, to.hotkey, to.coldkey, amount)?;
@@ -90,6 +96,13 @@ pub fn between(
     Ok(())
 }
 
+/// What alpha is worth at the pool's price.
+fn worth(state: &State, netuid: NetUid, amount: Alpha) -> Result<Rao, LedgerError> {
+    let price = subnet(state, netuid)?.pool.price().to_bits();
+    let worth = mul_div(u128::from(amount.0), price, 1 << 64);
+    Ok(Rao(u64::try_from(worth).unwrap_or(u64::MAX)))
+}
+
 /// Moves the lock mass under the part of `amount` that is not free; gives that mass.
 fn carry_lock(
     state: &mut State,
@@ -117,6 +130,7 @@ fn carry_lock(
     }
     let theirs = place.lock(&receiver, now).filter(|lock| !lock.is_over());
     let conviction = lock.split(excess);
+    let mut before = None;
     let received = match theirs {
         None => Lock {
             mass: excess,
@@ -130,11 +144,15 @@ fn carry_lock(
             unlocks: Vec::new(),
             ..lock.clone()
         },
-        Some(theirs) if theirs.hotkey == lock.hotkey => merge(theirs, &lock, excess, conviction),
+        Some(theirs) if theirs.hotkey == lock.hotkey => {
+            before = Some(theirs.mode);
+            merge(theirs, &lock, excess, conviction)
+        }
         Some(_) => return Err(LedgerError::LockHotkeyMismatch),
     };
     let insider = state.is_insider(&from.coldkey) || state.is_insider(&receiver);
     locks::store(state, from.netuid, from.coldkey, lock)?;
+    announce_decay(state, from.netuid, receiver, before, &received);
     locks::store(state, from.netuid, receiver, received)?;
     let subject = Subject::LockedTransfer {
         netuid: from.netuid,
@@ -146,12 +164,38 @@ fn carry_lock(
     Ok(excess)
 }
 
+/// A receiver's lock that will begin to decay at another height than before is a notice of its own.
+fn announce_decay(
+    state: &mut State,
+    netuid: NetUid,
+    coldkey: AccountId,
+    before: Option<LockMode>,
+    lock: &Lock,
+) {
+    if before == Some(lock.mode) {
+        return;
+    }
+    locks::void_decay(state, netuid, coldkey);
+    if let LockMode::PerpetualUntil(from) = lock.mode {
+        let subject = Subject::Decay {
+            netuid,
+            coldkey,
+            mass: lock.mass,
+        };
+        let insider = state.is_insider(&coldkey);
+        let now = state.height;
+        state.notices.announce(now, Some(from), insider, subject);
+    }
+}
+
 /// Adds carried mass to a lock. Of two different clocks the slower one holds for all of it.
 fn merge(mut into: Lock, from: &Lock, mass: Alpha, conviction: U64F64) -> Lock {
     into.mass = Alpha(into.mass.0.saturating_add(mass.0));
     into.conviction = into.conviction.saturating_add(conviction);
     into.rates.unlock = into.rates.unlock.max(from.rates.unlock);
     into.rates.maturity = into.rates.maturity.max(from.rates.maturity);
+    into.cliff = into.cliff.max(from.cliff);
+    into.release = into.release.max(from.release);
     into.mode = match (into.mode, from.mode) {
         (LockMode::Perpetual, _) | (_, LockMode::Perpetual) => LockMode::Perpetual,
         (LockMode::PerpetualUntil(a), LockMode::PerpetualUntil(b)) => {
@@ -179,8 +223,12 @@ fn swap(
             Alpha(trade::within(amount.0, most, partial)?)
         }
     };
+    let whole = amount == subnet(state, from.netuid)?.stake(&from.hotkey, &from.coldkey);
     stake::withdraw(state, from.netuid, from.hotkey, from.coldkey, amount)?;
     let sold = trade::sell(state, from.netuid, amount)?;
+    if !whole && Rao(sold.output) < state.rules.min_stake {
+        return Err(LedgerError::AmountTooLow);
+    }
     let bought = trade::buy_free(state, to.netuid, Rao(sold.output))?;
     let arrived = Alpha(bought.output);
     if arrived.is_zero() {
@@ -229,5 +277,5 @@ fn most_within(
 
 fn at_limit(origin: &crate::pool::Pool, destination: &crate::pool::Pool, limit: Rao) -> bool {
     let (numerator, denominator) = (origin.price().to_bits(), destination.price().to_bits());
-    crate::wide::mul_div(numerator, u128::from(UNIT), denominator) >= u128::from(limit.0)
+    mul_div(numerator, u128::from(UNIT), denominator) >= u128::from(limit.0)
 }

@@ -213,38 +213,37 @@ struct Payments<'a> {
 }
 
 impl Payments<'_> {
-    /// The owner's cut is an insider's stake: it is locked as it arrives, unless the owner's lock is on
-    /// another hotkey.
+    /// The owner's cut is an insider's stake: it is locked as it arrives, to the hotkey that the owner's
+    /// lock is on.
     fn owner_cut(&mut self, hotkey: AccountId, amount: Alpha) {
         let (owner, now) = (self.owner, self.state.height);
         if amount.is_zero() || !self.pay(hotkey, owner, amount) {
             return;
         }
         self.earned(owner).owner_cut = amount;
-        let rates = self.state.rules.lock_rates;
         let Some(place) = self.state.subnets.get(&self.netuid) else {
             return;
         };
-        let known = place.lock(&owner, now);
-        let mut lock = known.unwrap_or_else(|| Lock::new(hotkey, LockMode::Perpetual, rates, now));
-        if lock.hotkey != hotkey {
-            return;
-        }
+        let known = place.lock(&owner, now).filter(|lock| !lock.is_over());
+        let rules = &self.state.rules;
+        let fresh = || Lock::new(hotkey, LockMode::Perpetual, rules, now);
+        let mut lock = known.unwrap_or_else(fresh);
         lock.mass = Alpha(lock.mass.0.saturating_add(amount.0));
         // The subnet exists: it was just read.
         let _ = locks::store(self.state, self.netuid, owner, lock);
     }
 
     fn contributor(&mut self, hotkey: AccountId, amount: Alpha) {
-        let coldkey = match self.state.owner_of(&hotkey) {
-            Some(coldkey) => coldkey,
-            None => {
-                // Nobody owns it, so this cannot fail.
-                let _ = hotkeys::own(self.state, hotkey, hotkey);
-                hotkey
-            }
-        };
-        if coldkey == self.owner {
+        // Not to whoever registered the key: anybody can register a key that they saw at work.
+        let session = self.state.sessions.get(&hotkey);
+        let coldkey = session.map_or(hotkey, |session| session.coldkey);
+        if self.state.owner_of(&hotkey).is_none() {
+            // Nobody owns it, so this cannot fail.
+            let _ = hotkeys::own(self.state, hotkey, hotkey);
+        }
+        let judge = self.state.subnets.get(&self.netuid);
+        let judge = judge.is_some_and(|place| place.owner_hotkey == hotkey);
+        if judge || coldkey == self.owner {
             // The owner judges contributors; it cannot pay itself as one (section 2.4).
             if let Some(place) = self.state.subnets.get_mut(&self.netuid) {
                 place.alpha_burned = Alpha(place.alpha_burned.0.saturating_add(amount.0));
@@ -280,7 +279,8 @@ impl Payments<'_> {
                     };
                     gains = pool.stakes().map(gain).collect();
                 } else {
-                    own = amount;
+                    // It waits: nobody may gain from a pool that can hold no more.
+                    self.unpaid = self.unpaid.saturating_add(rest.0);
                 }
             }
             None => own = amount,

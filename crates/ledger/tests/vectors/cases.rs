@@ -10,6 +10,8 @@ use serde_json::Value;
 mod conviction_cases;
 #[path = "identity.rs"]
 mod identity;
+#[path = "identity_run.rs"]
+mod identity_run;
 #[path = "pool_cases.rs"]
 mod pool_cases;
 #[path = "yuma_cases.rs"]

@@ -1,5 +1,5 @@
-//! The promise that whoever replays the journal arrives at the same state: locks, swaps and epochs over
-//! generated numbers, as one hash. Natively and in wasm it must be the same line.
+//! The promise that whoever replays the journal arrives at the same state: locks, swaps, epochs and a whole
+//! ledger's run over generated numbers, as one hash. Natively and in wasm it must be the same line.
 
 use covey_ledger::conviction::{Mass, Rates, peak_decaying, roll};
 use covey_ledger::fixed::U64F64;
@@ -9,10 +9,10 @@ use covey_ledger::yuma::{self, Form, LiquidAlpha, Params, Validator, share_out};
 use super::Outcome;
 
 /// Hashes of a counter, as numbers.
-struct Numbers(u64);
+pub(super) struct Numbers(u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 += 1;
         let hash = blake3::hash(&self.0.to_le_bytes());
         hash.as_bytes()
@@ -21,12 +21,12 @@ impl Numbers {
             .fold(0, |number, byte| (number << 8) | u64::from(*byte))
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
     /// A number of any size up to `bits` bits, so that small ones are as likely as large ones.
-    fn sized(&mut self, bits: u64) -> u64 {
+    pub(super) fn sized(&mut self, bits: u64) -> u64 {
         let bits = self.below(bits) + 1;
         self.next() >> (64 - bits)
     }
@@ -34,10 +34,14 @@ impl Numbers {
 
 /// What the rules computed, to be hashed.
 #[derive(Default)]
-struct Results(blake3::Hasher);
+pub(super) struct Results(blake3::Hasher);
 
 impl Results {
-    fn add(&mut self, number: u64) {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(super) fn add(&mut self, number: u64) {
         self.0.update(&number.to_le_bytes());
     }
 
@@ -56,7 +60,8 @@ impl Results {
     }
 }
 
-/// Some 600 rolls, 400 swaps with limits and injections, and 24 subnets of three epochs each.
+/// Some 600 rolls, 400 swaps with limits and injections, 24 subnets of three epochs each, and a ledger's
+/// first sixty epochs with everything in between.
 pub fn digest() -> Outcome<String> {
     let mut numbers = Numbers(0);
     let mut results = Results::default();
@@ -65,6 +70,7 @@ pub fn digest() -> Outcome<String> {
     for subnet in 0..24 {
         epochs(subnet, &mut numbers, &mut results)?;
     }
+    super::identity_run::run(&mut numbers, &mut results)?;
     Ok(results.0.finalize().to_hex().to_string())
 }
 
