@@ -6,6 +6,8 @@
 //! ([`Draft`]); when writing it fails, the copy is dropped, and because a failed write may have reached the
 //! disk all the same, the journal is read again before anything else is done.
 
+mod epochs;
+
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering, mpsc},
@@ -27,14 +29,12 @@ use super::{
     draft::{Draft, Position},
     load,
     store::Recorded,
-    weights::{self, Weights},
+    weights::Weights,
 };
 use crate::{metrics::Metrics, storage::StorageError};
 
 /// Requests recorded with one write.
 const GROUP: usize = 64;
-/// Epochs recorded with one write while catching up.
-const EPOCHS: u64 = 128;
 /// Longest sleep: a clock that was set is noticed after this.
 const SLEEP: Duration = Duration::from_secs(15);
 /// Pause after the disk failed.
@@ -243,105 +243,6 @@ impl Keeper {
         let recorded = draft.push(applied);
         draft.notices(before, &self.shared.store, &self.clock)?;
         Ok(recorded)
-    }
-
-    /// Runs every epoch that is due at `now`, in batches, so that what is done so far is never lost.
-    fn settle(&mut self, now: Height) -> Result<(), StorageError> {
-        self.recover()?;
-        let mut first = true;
-        while self.position.ledger.next_epoch() <= now && !self.stopping() {
-            let mut draft = Draft::of(&self.position);
-            if first {
-                self.judge(&mut draft)?;
-                first = false;
-            }
-            while draft.position.ledger.next_epoch() <= now && draft.epochs < EPOCHS {
-                let before = draft.position.ledger.clone();
-                match draft.position.ledger.epoch(now) {
-                    Ok(applied) => self.push(&mut draft, &before, applied)?,
-                    // It was due a line ago.
-                    Err(_) => break,
-                };
-            }
-            let epochs = draft.epochs;
-            self.commit(draft)?;
-            self.metrics.ledger.epochs.inc_by(epochs);
-            if epochs >= EPOCHS {
-                let height = self.position.ledger.state().height;
-                tracing::info!(height, now, "epochs caught up");
-            }
-        }
-        Ok(())
-    }
-
-    /// Says what the coordinator thinks of the work since the last epoch, one block before the next.
-    fn judge(&mut self, draft: &mut Draft) -> Result<(), StorageError> {
-        let since = self.shared.store.meta()?.weighed_ms;
-        let until = self.clock.now_ms();
-        let said = match (self.weights)(since) {
-            Ok(said) => said,
-            Err(error) => {
-                // The epoch comes all the same; this work is paid for at the next one.
-                tracing::error!(%error, "work cannot be weighed");
-                return Ok(());
-            }
-        };
-        draft.batch.weighed_ms = Some(until);
-        let ledger = &draft.position.ledger;
-        let height = ledger.next_epoch().saturating_sub(1);
-        let targets = weights::targets(said, ledger);
-        let Some(action) = weights::action(ledger, &self.key, targets, height) else {
-            return Ok(());
-        };
-        let before = ledger.clone();
-        match draft.position.ledger.action(height, action) {
-            Ok(applied) => {
-                self.told = None;
-                self.push(draft, &before, applied)?;
-            }
-            Err(error) => {
-                let name = error.name();
-                if self.told.as_ref() != Some(&name) {
-                    tracing::warn!(%error, name, "the coordinator's weights are refused");
-                    self.told = Some(name);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Moves the clock of a development run.
-    fn advance(&mut self, blocks: u64) -> Result<Height, Refused> {
-        if !self.position.ledger.state().development {
-            return Err(LedgerError::NotADevelopmentRun.into());
-        }
-        let failed = |keeper: &mut Self, error: StorageError| {
-            keeper.failed(&error);
-            Refused::Unavailable
-        };
-        let now = self.clock.height().max(self.position.ledger.state().height);
-        let target = now.saturating_add(blocks);
-        self.settle(target).map_err(|error| failed(self, error))?;
-        if self.stopping() {
-            return Err(Refused::Unavailable);
-        }
-        let mut draft = Draft::of(&self.position);
-        let before = draft.position.ledger.clone();
-        if target > before.state().height {
-            let applied = draft.position.ledger.clock(target)?;
-            self.push(&mut draft, &before, applied)
-                .map_err(|error| failed(self, error))?;
-        }
-        let mut clock = self.clock;
-        let ahead = target.saturating_sub(clock.height());
-        clock.offset = clock.offset.saturating_add(ahead);
-        draft.batch.offset = Some(clock.offset);
-        let earlier = std::mem::replace(&mut self.clock, clock);
-        if let Err(error) = self.commit(draft) {
-            self.clock = earlier;
-            return Err(failed(self, error));
-        }
-        Ok(self.clock.height().max(target))
     }
 
     /// Makes a draft durable, then the position everybody sees, then tells.
