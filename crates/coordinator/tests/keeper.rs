@@ -175,7 +175,7 @@ async fn requests_that_come_together_are_all_recorded_or_refused_by_their_own_ru
 }
 
 #[tokio::test]
-async fn weights_are_signed_before_an_epoch_when_they_changed_and_stand_otherwise() {
+async fn weights_are_signed_before_an_epoch_when_they_changed() {
     let disk = Disk::default();
     let volunteer = VolunteerId([40; 32]);
     let weight = Arc::new(AtomicU64::new(0));
@@ -198,13 +198,13 @@ async fn weights_are_signed_before_an_epoch_when_they_changed_and_stand_otherwis
     // (what is thought, entries that an epoch adds, whether the worker is paid)
     let mut paid = Alpha::ZERO;
     for (thought, entries, pays) in [
-        // Nobody worked: the epoch and the moved clock, nothing else.
-        (0, 2, false),
+        // Nobody worked, which is said: weights, the epoch and the moved clock.
+        (0, 3, false),
         (1, 3, true),
         (1, 2, true),
-        (0, 2, true),
-        // It cannot be known: the epoch comes all the same.
+        // It cannot be known: what was said stands, and the epoch comes all the same.
         (9, 2, true),
+        (0, 3, false),
     ] {
         weight.store(thought, Ordering::SeqCst);
         let before = handle.head();
@@ -218,8 +218,8 @@ async fn weights_are_signed_before_an_epoch_when_they_changed_and_stand_otherwis
     let ledger = handle.view().position.ledger.clone();
     let place = ledger.state().subnets.get(&RUN).expect("the subnet");
     let weights = place.weights.get(&key).expect("it has spoken");
-    assert_eq!(weights.targets, [(worker, 65_535)]);
-    assert_eq!(weights.set, 59, "one block before its epoch");
+    assert_eq!(weights.targets, [(place.owner_hotkey, 65_535)]);
+    assert_eq!(weights.set, 149, "one block before its epoch");
     handle.stop().await;
     assert_eq!(replayed(&disk).state(), ledger.state());
 }
