@@ -557,8 +557,8 @@ describe("signing", () => {
     assert.equal(await page.locator("#sign-hash code").getAttribute("title"), home.journal[40]?.hash);
     await page.getByRole("button", { name: `Copy ${home.journal[40]?.hash}` }).waitFor();
     await page.getByRole("button", { name: "Done" }).click();
-    assert.equal(await page.locator("#trade-amount").inputValue(), "");
     await page.getByText("41 entries checked").waitFor();
+    await until("the form is empty", async () => (await page.locator("#trade-amount").inputValue()) === "", 3000, 50);
     assert.deepEqual(errors, []);
   });
 
