@@ -224,10 +224,9 @@ describe("wallets and accounts", () => {
     await open(page, home);
     await page.getByRole("button", { name: "Connect Talisman" }).click();
     await page.getByRole("button", { name: "Choose Other" }).click();
-    assert.match(await page.locator("#who").innerText(), /Other/);
+    await page.locator("#who", { hasText: "Other" }).waitFor();
     await page.reload();
-    await page.locator("#view-overview").or(page.locator("#view-wallet")).first().waitFor();
-    assert.match(await page.locator("#who").innerText(), /Other/);
+    await page.locator("#who", { hasText: "Other" }).waitFor();
     assert.equal(await wallet.enabled(page), 0);
     await open(page, home, "wallet");
     await page.getByRole("button", { name: "Disconnect" }).click();
@@ -241,7 +240,7 @@ describe("wallets and accounts", () => {
     await open(page, home);
     await page.getByText("Development run.", { exact: true }).waitFor();
     await page.getByRole("button", { name: "//Bob" }).click();
-    assert.match(await page.locator("#who").innerText(), /5FHneW.*\/\/Bob/s);
+    await page.locator("#who", { hasText: /5FHneW.*\/\/Bob/s }).waitFor();
   });
 
   on("development_keys_are_not_offered_elsewhere_not_even_remembered_ones", async ({ page, home }) => {
@@ -367,6 +366,7 @@ describe("stake", () => {
   on("selling_offers_own_managers_and_what_is_available", async ({ page, home }) => {
     await as(page, home, "stake");
     await page.getByRole("radio", { name: "Sell" }).check();
+    await page.getByText("You can sell").waitFor();
     assert.equal(await page.locator("#trade select[name=hotkey] option").count(), 2);
     await page.locator("#trade select[name=hotkey]").selectOption(HOT_ONE);
     await page.locator("#trade [data-act=max]").click();
@@ -557,8 +557,8 @@ describe("signing", () => {
     assert.equal(await page.locator("#sign-hash code").getAttribute("title"), home.journal[40]?.hash);
     await page.getByRole("button", { name: `Copy ${home.journal[40]?.hash}` }).waitFor();
     await page.getByRole("button", { name: "Done" }).click();
-    assert.equal(await page.locator("#trade-amount").inputValue(), "");
     await page.getByText("41 entries checked").waitFor();
+    await until("the form is empty", async () => (await page.locator("#trade-amount").inputValue()) === "", 3000, 50);
     assert.deepEqual(errors, []);
   });
 

@@ -179,6 +179,7 @@ async function start() {
   show(find("#loading", HTMLElement), false);
   show(find("#bar", HTMLElement), true);
   show(find("#tabs", HTMLElement), authorise === null);
+  document.body.classList.toggle("authorising", authorise !== null);
   show(find("#development", HTMLElement), development);
   draw();
   follower.follow();

@@ -93,7 +93,7 @@ export function button(text, act, options = {}) {
 }
 
 /** @param {HTMLSelectElement} select @param {{value: string, text: string}[]} options @param {string} [first] chosen at first */
-export function choices(select, options, first) {
+export function choices(select, options, first = "") {
   const key = JSON.stringify(options);
   if (select.dataset.choices === key) return;
   select.dataset.choices = key;
