@@ -39,11 +39,12 @@ async function checked(base, path, integrity) {
   try {
     response = await fetch(url, { integrity: hash, credentials: "omit" });
   } catch (error) {
-    // A wrong hash and a broken connection look alike from here; a second look tells them apart.
+    // A wrong hash, a missing file and a broken connection look alike; a second look tells them apart.
     const there = await fetch(url, { method: "HEAD", credentials: "omit" }).catch(() => null);
-    throw there?.ok ? new LoadError("integrity", `${url.href} is not the file this package was made with`) : new LoadError("network", describe(error));
+    if (!there) throw new LoadError("network", describe(error));
+    if (there.ok) throw new LoadError("integrity", `${url.href} is not the file this package was made with`);
+    throw new LoadError(there.status === 404 ? "module_missing" : "module_http", `${there.status} for ${url.pathname}`);
   }
-  if (!response.ok) throw new LoadError(response.status === 404 ? "module_missing" : "module_http", `${response.status} for ${url.pathname}`);
   return { url, response };
 }
 

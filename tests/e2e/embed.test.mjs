@@ -18,7 +18,7 @@ import { ME, training } from "./support/views.mjs";
 
 const RUN = { protocol: 1, run: "d4".repeat(32), spec: { name: "shakespeare" }, round: 12, base: "c3".repeat(32), checkpoint: { len: 4_214_784 }, held_out: [], unigram_entropy: 3.3 };
 /** Bytes that may be fetched from us before consent, in one language. */
-const BEFORE_CONSENT = 96_000;
+const BEFORE_CONSENT = 50_000;
 const WITHIN = 30_000;
 
 /** @type {import("playwright-core").Browser} */
@@ -329,6 +329,40 @@ describe("the element on a partner's page", () => {
     home.answers["/v1/run"] = (_, response) => response.writeHead(503).end();
     await show(PLAIN);
     await state(page, "failed", "no_run");
+  });
+
+  test("where_the_browser_denies_storage_it_still_starts", { timeout: 120_000 }, async () => {
+    // With the driver's own switches this browser gives frames of other sites no storage and no locks.
+    const strict = await launch();
+    const home = await site({ "/v1/run": (_, response) => send(response, JSON.stringify(RUN), "application/json") });
+    home.answers["/embed.js"] = withHeaders("embed.js", { "access-control-allow-origin": "*" });
+    const host = await site({ "/": (_, response) => send(response, html(home, PLAIN), "text/html") });
+    try {
+      const page = await strict.newPage();
+      await page.goto(`http://127.0.0.1:${host.port}`);
+      await contribute(await asking(page, home));
+      assert.equal((await (await worker(page)).intent("start")).slot, 0);
+    } finally {
+      await strict.close();
+      await home.close();
+      await host.close();
+    }
+  });
+
+  on("a_consent_taken_back_while_the_program_comes_begins_nothing", async ({ page, home, show }) => {
+    /** @type {(() => void)[]} */
+    const held = [];
+    home.answers["/embed/work.js"] = (request, response) => void held.push(() => withHeaders("embed/work.js", {})(request, response));
+    await show(PLAIN);
+    const frame = await asking(page, home);
+    await contribute(frame);
+    await frame.locator("#stop").click();
+    await state(page, "stopped");
+    held.forEach((answer) => answer());
+    await page.waitForTimeout(700);
+    assert.equal(page.workers().length, 0);
+    await contribute(frame);
+    await (await worker(page)).intent("start");
   });
 
   on("a_taken_name_is_left_alone", async ({ page, home, show }) => {

@@ -54,6 +54,8 @@ let hint = null;
 /** Highest share the page allows; the visitor's own is `power`. */
 let ceiling = 100;
 let consented = false;
+/** Counts the consents: one that was taken back while the program was fetched begins nothing later. */
+let consents = 0;
 let accepted = 0;
 /** @type {Work | null} */
 let work = null;
@@ -181,6 +183,8 @@ async function consent(event) {
   drawing.request();
   if (refusal) return channel.tell({ type: "error", code: `consent_${refusal}`, message: words[refusal] });
   consented = true;
+  consents += 1;
+  const mine = consents;
   accepted = 0;
   show(terms, false);
   show(panel, true);
@@ -201,7 +205,7 @@ async function consent(event) {
     },
     signed: (answer) => payout.signed(answer),
   });
-  if (consented) await work.begin({ share: share(), partner: wishes.partner });
+  if (consented && mine === consents) await work.begin({ share: share(), partner: wishes.partner });
 }
 
 /** Stops, and takes the consent back: the next start is another click. */

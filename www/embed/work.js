@@ -26,8 +26,10 @@ export class Work {
   stopping = false;
   /** @type {Set<Cause>} */
   causes = new Set();
-  /** @type {number | null} */
+  /** The slot of this frame's life, asked for once. @type {Promise<number> | null} */
   #slot = null;
+  /** Counts the starts: what an earlier one still waits for must not touch a later one. */
+  #start = 0;
   /** @type {(() => void) | null} */
   #stopped = null;
 
@@ -55,6 +57,8 @@ export class Work {
 
   /** @param {{share: Share, partner: string | null}} terms what the visitor has agreed to */
   async begin({ share, partner }) {
+    this.#start += 1;
+    const mine = this.#start;
     this.causes.clear();
     this.view = null;
     this.loaded = 0;
@@ -63,11 +67,12 @@ export class Work {
     // The worker loads while the browser is asked for the rest: intents wait in its queue.
     this.trainer.launch();
     this.listeners.changed();
-    if (this.#slot === null) [this.#slot] = await Promise.all([holdSlot(), this.environment.observe()]);
+    const slot = await (this.#slot ??= this.environment.observe().then(holdSlot));
     if (this.causes.size === 0) await this.working.want();
+    if (mine !== this.#start) return;
     if (!this.trainer.running || this.stopping) return this.working.release();
     this.environment.tell();
-    this.trainer.send({ type: "start", coordinators: [location.origin], backend: "auto", share, slot: this.#slot, partner });
+    this.trainer.send({ type: "start", coordinators: [location.origin], backend: "auto", share, slot, partner });
     if (this.causes.size > 0) this.trainer.send({ type: "pause" });
   }
 

@@ -30,6 +30,8 @@ use crate::{
 const PROGRAM: [&str; 2] = ["module/covey.js", "module/covey_bg.wasm"];
 /// Files of the page that the package's entries import, copied beside them.
 const SHARED: [(&str, &str); 2] = [("embed.js", "embed.js"), ("app/keystore.js", "keystore.js")];
+/// What the manifest says in place of the version, which the workspace has.
+const UNVERSIONED: &str = "\"version\": \"0.0.0\"";
 const LICENCES: [&str; 2] = ["LICENSE-MIT", "LICENSE-APACHE"];
 /// What a partner's page loads before a visitor consents must stay below this, compressed.
 const LOADER_LIMIT: u64 = 10_000;
@@ -70,10 +72,15 @@ fn assemble(dirs: &Dirs, version: &str) -> Result<PathBuf> {
     }
     fs::copy(source.join("README.md"), dist.join("README.md"))?;
 
-    let mut manifest: Value = serde_json::from_slice(&fs::read(source.join("package.json"))?)
-        .context("pkg/package.json")?;
-    manifest["version"] = json!(version);
-    write_json(&dist.join("package.json"), &manifest)?;
+    // As text: the order of its keys means something to those who read it.
+    let manifest = fs::read_to_string(source.join("package.json"))?;
+    if !manifest.contains(UNVERSIONED) {
+        bail!("pkg/package.json lacks {UNVERSIONED}, which the version replaces");
+    }
+    fs::write(
+        dist.join("package.json"),
+        manifest.replace(UNVERSIONED, &format!("\"version\": {}", json!(version))),
+    )?;
 
     let hashes = integrity(&versioned)?;
     let named = hashes
