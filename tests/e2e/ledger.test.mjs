@@ -55,8 +55,14 @@ let bobs = "";
 
 /** Connects the test wallet in a wallet page and chooses an account. @param {import("playwright-core").Page} page @param {string} name */
 async function connect(page, name) {
-  await page.getByRole("button", { name: /^Connect / }).click();
-  await page.getByRole("button", { name: `Choose ${name}` }).click();
+  await page.evaluate(() => {
+    if (!location.search.includes("authorise")) location.hash = "wallet";
+  });
+  const offer = page.getByRole("button", { name: /^Connect / });
+  const choose = page.getByRole("button", { name: `Choose ${name}` });
+  await offer.or(choose).first().waitFor();
+  if (await offer.isVisible()) await offer.click();
+  await choose.click();
 }
 
 /** Reviews, signs, and gives the receipt's hash. @param {import("playwright-core").Page} page @param {string} form */
@@ -74,6 +80,14 @@ async function sign(page, form) {
   await page.click("#sign-go");
 }
 
+/** Shows one of the wallet's views. @param {string} name */
+async function view(name) {
+  await wallet.evaluate((name) => {
+    location.hash = name;
+  }, name);
+  await wallet.locator(`#view-${name}`).waitFor();
+}
+
 /** Waits until the page's copy has what the coordinator has. */
 async function caughtUp() {
   const { entries } = await told(coordinator);
@@ -86,7 +100,7 @@ before(async () => {
   await coordinator.start();
   browser = await launch();
   home = await browser.newContext(WIDE);
-  home.setDefaultTimeout(MINUTE);
+  home.setDefaultTimeout(Number(process.env.COVEY_PATIENCE ?? MINUTE));
   await injectWallet(home, keys);
 }, { timeout: 5 * MINUTE });
 
@@ -133,8 +147,9 @@ test("bob_stakes_with_a_quote_and_a_limit", { timeout: 5 * MINUTE }, async () =>
   bobs = mine.hotkey;
   wallet = await home.newPage();
   await wallet.goto(`${coordinator.url}/wallet.html`);
+  await wallet.waitForFunction(() => /** @type {any} */ (window).coveyWallet);
   await connect(wallet, "//Bob");
-  await wallet.goto(`${coordinator.url}/wallet.html#stake`);
+  await view("stake");
   await wallet.selectOption("#trade select[name=hotkey]", bobs);
   await wallet.selectOption("#trade select[name=tolerance]", "0.1");
   await wallet.fill("#trade-amount", "400");
@@ -148,7 +163,7 @@ test("bob_stakes_with_a_quote_and_a_limit", { timeout: 5 * MINUTE }, async () =>
 });
 
 test("bob_locks_and_his_conviction_grows", { timeout: 5 * MINUTE }, async () => {
-  await wallet.goto(`${coordinator.url}/wallet.html#locks`);
+  await view("locks");
   await wallet.selectOption("#lock-form select[name=hotkey]", bobs);
   await wallet.fill("#lock-amount", "1200");
   await wallet.locator("#projection canvas").waitFor();
@@ -178,7 +193,7 @@ test("ownership_changes_hands_after_the_notice_and_not_before", { timeout: 10 * 
   assert.ok(takeover, "the challenger passed the gate");
   assert.equal(takeover.king, bobs);
   await caughtUp();
-  await wallet.goto(`${coordinator.url}/wallet.html#ownership`);
+  await view("ownership");
   await wallet.locator("#takeover").waitFor();
   await shot(wallet, "wallet-takeover");
   const now = (await told(coordinator)).height;
@@ -189,7 +204,7 @@ test("ownership_changes_hands_after_the_notice_and_not_before", { timeout: 10 * 
 
 test("an_unlock_is_public_and_cannot_be_sold_before_the_cliff", { timeout: 5 * MINUTE }, async () => {
   await caughtUp();
-  await wallet.goto(`${coordinator.url}/wallet.html#locks`);
+  await view("locks");
   await wallet.locator("#lock-form input[value=unlock]").check({ force: true });
   await wallet.fill("#lock-amount", "500");
   await sign(wallet, "#lock-form");
@@ -198,7 +213,7 @@ test("an_unlock_is_public_and_cannot_be_sold_before_the_cliff", { timeout: 5 * M
   const { notices, insiderUnlocking } = copy.notices(height);
   assert.equal(notices[0]?.kind, "unlock");
   assert.equal(insiderUnlocking, String(500n * ALPHA), "Bob owns the subnet: he is an insider now");
-  await wallet.goto(`${coordinator.url}/wallet.html#notices`);
+  await view("notices");
   await wallet.locator("#insiders").filter({ hasText: /500/ }).waitFor();
   await shot(wallet, "wallet-notices");
   const feed = await (await fetch(`${coordinator.url}/v1/ledger/notices.atom`)).text();
@@ -214,11 +229,8 @@ test("an_unlock_is_public_and_cannot_be_sold_before_the_cliff", { timeout: 5 * M
 });
 
 test("charlie_changes_manager_in_one_step", { timeout: 5 * MINUTE }, async () => {
-  await wallet.goto(`${coordinator.url}/wallet.html#wallet`);
-  await wallet.getByRole("button", { name: "Choose //Charlie" }).or(wallet.getByRole("button", { name: /^Connect / })).first().click();
-  const choose = wallet.getByRole("button", { name: "Choose //Charlie" });
-  if (await choose.isVisible().catch(() => false)) await choose.click();
-  await wallet.goto(`${coordinator.url}/wallet.html#stake`);
+  await connect(wallet, "//Charlie");
+  await view("stake");
   await caughtUp();
   const before = (await ledger()).overview(person("//Charlie"), (await told(coordinator)).height);
   await wallet.selectOption("#move select[name=to]", bobs);
@@ -230,7 +242,7 @@ test("charlie_changes_manager_in_one_step", { timeout: 5 * MINUTE }, async () =>
 });
 
 test("the_audit_passes_and_finds_a_forged_entry", { timeout: 10 * MINUTE }, async () => {
-  await wallet.goto(`${coordinator.url}/wallet.html#history`);
+  await view("history");
   await wallet.click("#verify");
   await wallet.locator("#verify-result").waitFor({ timeout: 5 * MINUTE });
   const verdict = await wallet.locator("#verify-result").innerText();

@@ -46,7 +46,7 @@ export class Payout {
     this.#view = view;
     this.button.disabled = view.volunteer === null || view.run === null;
     if (view.volunteer) {
-      const href = `wallet.html#/overview/0x${view.volunteer}`;
+      const href = `wallet.html?account=0x${view.volunteer}#overview`;
       if (this.earnings.getAttribute("href") !== href) this.earnings.setAttribute("href", href);
       this.earnings.hidden = false;
     }

@@ -301,7 +301,7 @@ function draw() {
   setText(text("run-words"), run ? fill(words.run_size, values) : barred === "loading_run" ? words.loading_run : words.no_run);
   setText(text("data"), run?.weights ? fill(words.data, values) : words.data_unsized);
   const where = host(channel.origin ?? "");
-  setText(text("credit"), fill(wishes?.partner ? words.credit : words.credit_none, { partner: wishes?.partner ?? "", host: where }));
+  setText(text("credit"), fill(words.credit, { host: where }));
   setText(text("power-value"), `${share()} %`);
   power.setAttribute("aria-valuetext", `${share()} %`);
 

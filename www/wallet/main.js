@@ -78,6 +78,17 @@ function drawWho(people, go) {
     : [account(person.account, person.kind === "reader" ? "reading only" : person.label), button("Change", () => go("wallet"), { focus: "who", label: "Change the account" })]);
 }
 
+/** A link may name an account to look at (`?account=`), as the contributing page's does. @param {People} people */
+function look(people) {
+  const address = new URLSearchParams(location.search).get("account");
+  if (address === null) return;
+  try {
+    people.look(address);
+  } catch {
+    // A damaged link shows the usual page.
+  }
+}
+
 /** Opens the copy; asks again while nobody answers. @param {import("./types.js").WalletModule} module @param {Follower["hear"]} hear */
 async function opened(module, hear) {
   for (;;) {
@@ -110,6 +121,7 @@ async function start() {
 
   const frame = new Frame(draw);
   const people = new People(module, development, () => frame.request());
+  look(people);
   const model = new Model(module, follower, people);
   const signing = new Signing(model, announce);
   /** @param {string} name */

@@ -105,6 +105,11 @@ export class People {
     this.#become({ kind: "reader", account: this.module.accountOf(address.trim()) });
   }
 
+  /** Shows an account for this visit only: the remembered choice stays. @param {string} address */
+  look(address) {
+    this.person = { kind: "reader", account: this.module.accountOf(address) };
+  }
+
   /** Forgets account and connection. The wallet's own permission stays until it is withdrawn there. */
   disconnect() {
     this.connection = null;
