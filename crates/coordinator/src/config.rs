@@ -30,6 +30,7 @@ A configuration file with every setting and its default:
   # www = \"./www\"                # the page's files; without it only the API is served
   allowed_origins = []           # pages that may open a socket, besides our own; \"*\" allows all
   allow_localhost = true         # pages on localhost may, too
+  embed_origins = []             # sites that may show embed.html in a frame; \"*\" allows all
   trust_forwarded_for = false    # true only behind a proxy that sets X-Forwarded-For
   evaluate_sequences = 64        # held-out sequences measured after a round; 0 measures nothing
   assess_sequences = 8           # sequences a packet is tried on before it counts; 0: fast checks only
@@ -167,6 +168,8 @@ pub struct Config {
     pub www: Option<PathBuf>,
     pub allowed_origins: Vec<String>,
     pub allow_localhost: bool,
+    /// Sites that may show the embedding frame; `*` allows all.
+    pub embed_origins: Vec<String>,
     pub trust_forwarded_for: bool,
     pub evaluate_sequences: usize,
     pub assess_sequences: usize,
@@ -207,6 +210,7 @@ impl Default for Config {
             www: None,
             allowed_origins: Vec::new(),
             allow_localhost: true,
+            embed_origins: Vec::new(),
             trust_forwarded_for: false,
             evaluate_sequences: 64,
             assess_sequences: 8,
@@ -238,7 +242,7 @@ impl Default for Limits {
     }
 }
 
-const TOP_LEVEL: [&str; 17] = [
+const TOP_LEVEL: [&str; 18] = [
     "listen",
     "admin_listen",
     "data_dir",
@@ -247,6 +251,7 @@ const TOP_LEVEL: [&str; 17] = [
     "www",
     "allowed_origins",
     "allow_localhost",
+    "embed_origins",
     "trust_forwarded_for",
     "evaluate_sequences",
     "assess_sequences",

@@ -142,7 +142,7 @@ impl Gateway {
             rest = rest.merge(self.operator());
         }
         rest = match &self.config.www {
-            Some(www) => rest.fallback_service(pages::files(www)),
+            Some(www) => rest.fallback_service(pages::files(www, &self.config.embed_origins)),
             None => rest.fallback(error::not_found),
         };
         api.merge(rest.layer(limited()))
