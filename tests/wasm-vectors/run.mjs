@@ -1,6 +1,6 @@
 // @ts-check
 // Runs the vector cases inside WebAssembly:
-//   node run.mjs MODULE.wasm SPARSELOCO.json CONVICTION.txt ECONOMICS.json
+//   node run.mjs MODULE.wasm SPARSELOCO.json CONVICTION.txt ECONOMICS.json SIGNATURES.json
 // Prints one line per case and three "bit identity" lines, which must equal those that the native tests
 // print. Exits with 1 when a case fails, 2 when it cannot run.
 
@@ -16,11 +16,12 @@ import process from "node:process";
  * @property {() => number} run_compression
  * @property {() => number} run_scoring
  * @property {() => number} run_ledger
+ * @property {() => number} run_signatures
  * @property {() => number} run_identity
  */
 
 // The files, in the order of their numbers at alloc().
-const FILES = ["SPARSELOCO.json", "CONVICTION.txt", "ECONOMICS.json"];
+const FILES = ["SPARSELOCO.json", "CONVICTION.txt", "ECONOMICS.json", "SIGNATURES.json"];
 
 const [modulePath, ...vectorPaths] = process.argv.slice(2);
 if (!modulePath || vectorPaths.length !== FILES.length) {
@@ -59,6 +60,7 @@ async function main(modulePath, vectorPaths) {
     report(wasm, "compression", wasm.run_compression),
     report(wasm, "scoring", wasm.run_scoring),
     report(wasm, "ledger", wasm.run_ledger),
+    report(wasm, "signatures", wasm.run_signatures),
     report(wasm, "identity", wasm.run_identity),
   ];
   return passed.every(Boolean);

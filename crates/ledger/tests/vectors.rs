@@ -1,8 +1,11 @@
 //! The published numbers of the rules: those of `conviction.txt`, read from `$COVEY_VECTORS_DIR` when
-//! that is set, else from the copy beside this test, and those of the spec itself in `economics.json`.
+//! that is set, else from the copy beside this test, those of the spec itself in `economics.json`, and keys, signatures and
+//! sessions in `signatures.json`.
 
 #[path = "vectors/cases.rs"]
 mod cases;
+#[path = "vectors/signature_cases.rs"]
+mod signature_cases;
 
 use std::path::{Path, PathBuf};
 
@@ -122,6 +125,24 @@ fn a_changed_expectation_fails() {
         let changed = json.replacen(from, to, 1);
         assert_ne!(changed, json);
         assert!(cases::run_group(&changed, group).is_err(), "{group}");
+    }
+}
+
+#[test]
+fn keys_signatures_and_sessions_are_reproduced() {
+    let vectors = read(&own_copy("signatures.json"));
+    let passed = signature_cases::run(&vectors);
+    assert!(passed.as_ref().is_ok_and(|passed| passed.len() > 40));
+    check(passed);
+    for (from, to) in [
+        ("c88ccb6b", "c88ccb6c"),
+        ("b48df9b2", "b48df9b3"),
+        ("d43593c7", "d43593c8"),
+        ("\"expired\"", "\"accepted\""),
+    ] {
+        let changed = vectors.replace(from, to);
+        assert_ne!(changed, vectors);
+        assert!(signature_cases::run(&changed).is_err(), "{from}");
     }
 }
 

@@ -12,12 +12,15 @@ mod compression;
 mod ledger;
 #[path = "../../../crates/scoring/tests/vectors/cases.rs"]
 mod scoring;
+#[path = "../../../crates/ledger/tests/vectors/signature_cases.rs"]
+mod signatures;
 
 /// The files, by their numbers at [`alloc`].
 const SPARSELOCO: usize = 0;
 const CONVICTION: usize = 1;
 const ECONOMICS: usize = 2;
-const FILES: usize = 3;
+const SIGNATURES: usize = 3;
+const FILES: usize = 4;
 
 thread_local! {
     static VECTORS: RefCell<[Vec<u8>; FILES]> = const { RefCell::new([const { Vec::new() }; FILES]) };
@@ -25,7 +28,8 @@ thread_local! {
 }
 
 /// Makes room for a vectors file of `len` bytes and says where to write it; null for a file that no
-/// check reads. File 0 is `sparseloco_vectors.json`, 1 `conviction.txt`, 2 `economics.json`.
+/// check reads. File 0 is `sparseloco_vectors.json`, 1 `conviction.txt`, 2 `economics.json`,
+/// 3 `signatures.json`.
 #[unsafe(no_mangle)]
 pub extern "C" fn alloc(file: usize, len: usize) -> *mut u8 {
     VECTORS.with_borrow_mut(|vectors| match vectors.get_mut(file) {
@@ -64,7 +68,13 @@ pub extern "C" fn run_scoring() -> u32 {
 /// Checks the ledger's cases; 0 when all passed.
 #[unsafe(no_mangle)]
 pub extern "C" fn run_ledger() -> u32 {
-    check(|[_, conviction, economics]| ledger::run(conviction, economics))
+    check(|[_, conviction, economics, _]| ledger::run(conviction, economics))
+}
+
+/// Checks keys, signatures and sessions; 0 when all passed.
+#[unsafe(no_mangle)]
+pub extern "C" fn run_signatures() -> u32 {
+    check(|[.., vectors]| signatures::run(vectors))
 }
 
 /// Reports hashes of generated results, for comparison with the native tests' lines.
@@ -86,7 +96,12 @@ fn check(cases: impl Fn([&str; FILES]) -> Result<Vec<String>, String>) -> u32 {
         let text = |file: usize| {
             std::str::from_utf8(&vectors[file]).map_err(|problem| problem.to_string())
         };
-        cases([text(SPARSELOCO)?, text(CONVICTION)?, text(ECONOMICS)?])
+        cases([
+            text(SPARSELOCO)?,
+            text(CONVICTION)?,
+            text(ECONOMICS)?,
+            text(SIGNATURES)?,
+        ])
     });
     let (status, report) = match outcome {
         Ok(passed) => (0, passed.join("\n")),

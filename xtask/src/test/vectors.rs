@@ -14,7 +14,7 @@ use crate::{dirs::Dirs, node, shell, wasm};
 const DIGEST: &str = "bit identity ";
 /// The files that the module reads, in its order: where our copy lies, and whether
 /// `$COVEY_VECTORS_DIR` may hold another with other numbers.
-const FILES: [(&str, &str, bool); 3] = [
+const FILES: [(&str, &str, bool); 4] = [
     (
         "crates/compression/tests/vectors",
         "sparseloco_vectors.json",
@@ -22,6 +22,7 @@ const FILES: [(&str, &str, bool); 3] = [
     ),
     ("crates/ledger/tests/vectors", "conviction.txt", true),
     ("crates/ledger/tests/vectors", "economics.json", false),
+    ("crates/ledger/tests/vectors", "signatures.json", false),
 ];
 
 /// Runs the crates' vector tests; gives the digests they printed.
