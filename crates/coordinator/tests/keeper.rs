@@ -149,8 +149,8 @@ async fn nothing_is_acknowledged_while_the_disk_fails_and_nothing_is_recorded_tw
     handle.stop().await;
     let ledger = replayed(&disk);
     assert_eq!(ledger.head(), handle.head().head);
-    // The genesis, two payments and the epoch, at which the clock stopped.
-    assert_eq!(ledger.len(), 4);
+    // The genesis, two payments, the coordinator's weights and the epoch, at which the clock stopped.
+    assert_eq!(ledger.len(), 5);
     assert_eq!(
         record(&handle, &payment(&handle, 2, 1)).await,
         Err(Refused::Unavailable)
