@@ -140,7 +140,7 @@ describe("the element on a partner's page", () => {
     await show(PLAIN);
     const frame = await asking(page, home);
     const terms = (await frame.locator("#terms").innerText()).replace(/\s+/g, " ");
-    for (const words of [/shakespeare/, new RegExp(`localhost:${home.port}`), /trained on the run’s text/, /Until you press Stop/, /earns the run’s token/, /“example-blog” on 127\.0\.0\.1:\d+/, /4\.21\s?MB/]) {
+    for (const words of [/shakespeare/, new RegExp(`localhost:${home.port}`), /trained on the run’s text/, /Until you press Stop/, /earns the run’s token/, /shown by 127\.0\.0\.1:\d+/, /4\.21\s?MB/]) {
       assert.match(terms, words);
     }
     assert.equal(await frame.locator("#power-value").innerText(), "75 %");
