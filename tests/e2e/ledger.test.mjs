@@ -113,6 +113,14 @@ after(async () => {
 test("a_volunteer_trains_and_lets_its_wallet_have_the_earnings", { timeout: 10 * MINUTE }, async () => {
   volunteer = await Volunteer.join("volunteer", home, `${coordinator.url}/?share=100&backend=flex`);
   await volunteer.sees("has joined", ({ view }) => view?.run && view.volunteer, 5 * MINUTE);
+  const stored = await volunteer.page.evaluate(async () => {
+    const root = await navigator.storage.getDirectory();
+    const slot = await (await root.getDirectoryHandle("covey")).getDirectoryHandle("slot-0");
+    const file = await (await slot.getFileHandle("identity")).getFile();
+    return [...new Uint8Array(await file.arrayBuffer())];
+  });
+  assert.equal(String.fromCharCode(...stored.slice(0, 4)), "CVI1", "the key is sealed at rest");
+  assert.equal(stored.length, 4 + 12 + 32 + 16, "mark, nonce, secret, tag");
   const popup = home.waitForEvent("page");
   await volunteer.page.click("#payout-connect");
   const window = await popup;
