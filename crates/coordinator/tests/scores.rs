@@ -171,14 +171,14 @@ async fn a_packet_against_the_loss_gets_a_receipt_and_is_left_out() {
         let line = Line::parse(line, index).expect("a line");
         ledger.replay(&line.entry).expect("it follows");
     }
-    let earned = |volunteer: &Volunteer| {
-        let account = AccountId(volunteer.identity.id().0);
-        let account = ledger.state().accounts.get(&account)?;
-        Some(account.earnings.last()?.incentive)
-    };
-    assert!(earned(&volunteers[0]) > Some(Alpha::ZERO));
-    assert!(earned(&volunteers[1]) > Some(Alpha::ZERO));
-    assert_eq!(earned(&volunteers[2]), None);
+    // How many good evaluations three rounds bring depends on the texts that were drawn.
+    for score in &known.volunteers {
+        let account = AccountId(score.volunteer.0);
+        let account = ledger.state().accounts.get(&account);
+        let earned = account.and_then(|account| account.earnings.last());
+        let incentive = earned.map_or(Alpha::ZERO, |earning| earning.incentive);
+        assert_eq!(incentive > Alpha::ZERO, score.weight > 0, "{score:?}");
+    }
 
     // The book is as durable as the records.
     coordinator.kill();
