@@ -17,7 +17,7 @@ use covey_compression::{Similarity, SparseUpdate, aggregate::lower_median};
 use covey_protocol::{VolunteerId, record::ExclusionReason};
 use serde::{Deserialize, Serialize};
 
-use crate::penalty::{OVERLAP_FROM_STEP, Verdict, overlap_verdict};
+use crate::penalty::{Verdict, overlap_verdict};
 
 /// Where the checks draw their lines.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -150,12 +150,6 @@ impl Checks {
             Verdict::Reset => OverlapVerdict::Reset,
             Verdict::ResetAndBan(_) => OverlapVerdict::Ban,
         }
-    }
-
-    /// Whether the whole ladder applies yet.
-    #[must_use]
-    pub const fn ladder_applies(outer_step: u64) -> bool {
-        outer_step >= OVERLAP_FROM_STEP
     }
 }
 

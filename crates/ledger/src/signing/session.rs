@@ -28,9 +28,6 @@ pub const MAX_LIFETIME_MS: u64 = 90 * 24 * 3600 * 1000;
 /// How far the issuer's clock may be ahead of the checker's: two minutes.
 pub const MAX_CLOCK_SKEW_MS: u64 = 2 * 60 * 1000;
 
-/// Longest domain: 253 characters of name, a colon, five digits of port.
-pub const MAX_DOMAIN: usize = 259;
-
 /// Longest nonce.
 pub const MAX_NONCE: usize = 32;
 
