@@ -17,9 +17,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use axum::extract::ws::Utf8Bytes;
-use covey_ledger::{
-    AccountId, Height, KeyType, Ledger, LedgerError, ledger::Applied, signing::keys::Keypair,
-};
+use covey_ledger::{AccountId, Height, Ledger, LedgerError, ledger::Applied};
 use covey_protocol::{Hash, Identity};
 use tokio::sync::{broadcast, oneshot, watch};
 
@@ -69,7 +67,6 @@ pub fn start(
         token,
     });
     let mut keeper = Keeper {
-        key: Keypair::from_seed(KeyType::Ed25519, identity.secret()),
         shared: Arc::clone(&shared),
         position,
         clock,
@@ -96,8 +93,6 @@ pub fn start(
 type Answer = oneshot::Sender<Result<Recorded, Refused>>;
 
 struct Keeper {
-    /// The coordinator's identity as a hotkey.
-    key: Keypair,
     shared: Arc<Shared>,
     position: Position,
     clock: LedgerClock,

@@ -14,8 +14,10 @@ use crate::{
     event::Event,
     fixed::U64F64,
     lock::{Lock, LockMode},
+    params::Schedule,
+    shares::SharePool,
     state::{EARNINGS, Earning, State, Subnet},
-    units::{Alpha, NetUid, Rao},
+    units::{Alpha, Height, NetUid, Rao},
     wide::share_of,
     yuma::{self, Outcome, U16_UNIT, Validator},
 };
@@ -97,13 +99,56 @@ pub(super) fn divide(state: &mut State, netuid: NetUid, tao: Rao, events: &mut V
 
 /// Hotkeys that an epoch at `now` would ask: with a permit, stake and fresh weights. Ascending.
 #[must_use]
-pub fn validators(place: &Subnet, now: u64, schedule: &crate::params::Schedule) -> Vec<AccountId> {
+pub fn validators(place: &Subnet, now: u64, schedule: &Schedule) -> Vec<AccountId> {
     let electorate = Electorate::of(place, now, schedule);
     let asked = electorate.hotkeys.iter().zip(&electorate.validators);
     asked
         .filter(|(_, validator)| validator.permit && validator.stake > 0)
         .map(|(hotkey, _)| *hotkey)
         .collect()
+}
+
+/// All stake on a hotkey.
+fn stake_on(place: &Subnet, hotkey: &AccountId) -> Alpha {
+    let pool = place.stakes.get(hotkey);
+    pool.map_or(Alpha::ZERO, SharePool::value)
+}
+
+/// The largest registered hotkeys by stake, which have permits; of equals the lesser account. The owner
+/// has one besides.
+fn permitted(place: &Subnet, schedule: &Schedule) -> Vec<AccountId> {
+    let mut ranked: Vec<AccountId> = place.neurons.iter().copied().collect();
+    ranked.retain(|hotkey| !stake_on(place, hotkey).is_zero());
+    ranked.sort_by_key(|hotkey| std::cmp::Reverse(stake_on(place, hotkey)));
+    ranked.truncate(usize::from(schedule.validators));
+    ranked
+}
+
+/// What a hotkey lacks before its weights can count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it is registered here.
+    pub registered: bool,
+    /// All stake on it.
+    pub stake: Alpha,
+    /// Whether an epoch would listen to it: it has stake, and a permit by it or as the owner's.
+    pub permit: bool,
+    /// When it last set weights.
+    pub said: Option<Height>,
+}
+
+/// How a hotkey stands as a validator.
+#[must_use]
+pub fn standing(place: &Subnet, hotkey: &AccountId, schedule: &Schedule) -> Standing {
+    let stake = stake_on(place, hotkey);
+    let owner = *hotkey == place.owner_hotkey;
+    let said = place.weights.get(hotkey);
+    Standing {
+        registered: place.neurons.contains(hotkey),
+        stake,
+        permit: !stake.is_zero() && (owner || permitted(place, schedule).contains(hotkey)),
+        said: said.map(|weights| weights.set),
+    }
 }
 
 /// Who votes and who is voted on, in ascending order.
@@ -116,9 +161,9 @@ struct Electorate {
 }
 
 impl Electorate {
-    fn of(place: &Subnet, now: u64, schedule: &crate::params::Schedule) -> Self {
+    fn of(place: &Subnet, now: u64, schedule: &Schedule) -> Self {
         let fresh = |set: u64| now <= set.saturating_add(schedule.activity_cutoff);
-        let stake = |hotkey: &AccountId| place.stakes.get(hotkey).map_or(0, |pool| pool.value().0);
+        let stake = |hotkey: &AccountId| stake_on(place, hotkey).0;
         let hotkeys: Vec<AccountId> = place.neurons.iter().copied().collect();
         let mut miners: Vec<AccountId> = place
             .weights
@@ -134,11 +179,7 @@ impl Electorate {
                 .ok()
                 .and_then(|at| u32::try_from(at).ok())
         };
-        // The largest by stake have permits, and the owner has one; of equals the lesser account.
-        let mut ranked: Vec<&AccountId> =
-            hotkeys.iter().filter(|hotkey| stake(hotkey) > 0).collect();
-        ranked.sort_by_key(|hotkey| std::cmp::Reverse(stake(hotkey)));
-        ranked.truncate(usize::from(schedule.validators));
+        let ranked = permitted(place, schedule);
         let validators = hotkeys
             .iter()
             .map(|hotkey| {
@@ -149,7 +190,7 @@ impl Electorate {
                 let owner = *hotkey == place.owner_hotkey;
                 Validator {
                     stake: if weights.is_some() { stake(hotkey) } else { 0 },
-                    permit: owner || ranked.contains(&hotkey),
+                    permit: owner || ranked.contains(hotkey),
                     owner,
                     miner: number(hotkey),
                     weights: weights.map_or_else(Vec::new, |weights| {

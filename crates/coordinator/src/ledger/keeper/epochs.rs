@@ -67,7 +67,7 @@ impl Keeper {
         let ledger = &draft.position.ledger;
         let height = ledger.next_epoch().saturating_sub(1);
         let targets = weights::targets(said, ledger);
-        let Some(action) = weights::action(ledger, &self.key, targets, height) else {
+        let Some(action) = weights::action(ledger, &self.shared.identity, targets, height) else {
             return Ok(());
         };
         let before = ledger.clone();
