@@ -12,7 +12,7 @@ use covey_protocol::{
     http::RunInfo,
     limits::{MAX_BLOB, MAX_CONTRIBUTIONS},
     packet::HEADER_LEN,
-    record::{Checkpoint, SignedRecord},
+    record::{Checkpoint, RoundRecord, SignedRecord},
     socket::ClientFrame,
 };
 use covey_training::{
@@ -41,6 +41,14 @@ pub enum FollowError {
     Disconnected,
 }
 
+/// A round that was applied: what a validator needs to try its packets.
+pub struct Applied {
+    pub record: RoundRecord,
+    /// The weights it started from.
+    pub base: Vec<f32>,
+    pub update: Vec<u8>,
+}
+
 /// The shared weights and the round they are the base of.
 pub struct Follower {
     shared: Rc<Shared>,
@@ -48,6 +56,8 @@ pub struct Follower {
     pub codec: ModelCodec,
     theta: Option<Vec<f32>>,
     round: Round,
+    /// The round applied last, if this tab validates; taken by whoever uses it.
+    pub applied: Option<Applied>,
 }
 
 impl Follower {
@@ -58,6 +68,7 @@ impl Follower {
             info,
             theta: None,
             round: Round(0),
+            applied: None,
         })
     }
 
@@ -153,6 +164,9 @@ impl Follower {
             Some(name) => Some(client.blob(name, limit).await?),
             None => None,
         };
+        // Dropped first: at most one more copy of the weights is held.
+        self.applied = None;
+        let base = (update.is_some() && self.shared.validate.get()).then(|| theta.clone());
         apply_record(
             &self.info.spec,
             &self.codec,
@@ -160,6 +174,14 @@ impl Follower {
             record,
             update.as_deref(),
         )?;
+        if let (Some(base), Some(update)) = (base, update) {
+            let record = record.clone();
+            self.applied = Some(Applied {
+                record,
+                base,
+                update,
+            });
+        }
         self.reach(record.round.next(), record.theta_after);
         Ok(())
     }

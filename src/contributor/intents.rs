@@ -35,6 +35,12 @@ pub enum Intent {
         reason: PauseReason,
         on: bool,
     },
+    /// Score others' work, too, or nothing but that.
+    Validate {
+        on: bool,
+        #[serde(default)]
+        only: bool,
+    },
     Sample {
         prompt: String,
         tokens: u32,

@@ -17,6 +17,8 @@ pub mod sample;
 pub mod session;
 pub mod shared;
 pub mod store;
+pub mod texts;
+pub mod validator;
 pub mod view;
 pub mod work;
 
@@ -82,6 +84,17 @@ impl Contribution {
                     overrides.remove(&reason);
                 }
             }
+            Intent::Validate { on, only } => {
+                shared.validate.set(on);
+                shared.only_validate.set(on && only);
+                shared.show(|view| {
+                    view.validation.on = on;
+                    view.validation.only = on && only;
+                    view.validation.active &= on;
+                    let asking = "Asking the coordinator how this tab\u{2019}s key stands.";
+                    view.validation.status = if on { asking } else { "" }.to_owned();
+                });
+            }
             Intent::Sample {
                 prompt,
                 tokens,
@@ -143,6 +156,10 @@ impl Contribution {
         shared.environment.set(before.environment.get());
         shared.overrides.swap(&before.overrides);
         shared.share.set(start.share.clamp(1, 100));
+        shared.validate.set(before.validate.get());
+        shared.only_validate.set(before.only_validate.get());
+        let validation = before.view.borrow().validation.clone();
+        shared.show(|view| view.validation = validation);
         self.shared.replace(shared.clone());
         shared.enter(State::Connecting, "Looking for a coordinator.");
         spawn_local(session::run(shared.clone(), start, self.keystore.clone()));

@@ -21,6 +21,7 @@ use super::{
     progress::Progress,
     shared::Shared,
     store::Store,
+    validator::Validator,
     view::State,
     work::{Outcome, WorkError, Worker},
 };
@@ -149,9 +150,12 @@ impl Session {
         let shared = self.shared.clone();
         let mut follower = None;
         let mut worker = None;
+        let mut validator = None;
         let mut done: Option<(Round, Hash)> = None;
         while !shared.stopping.get() {
-            let result = self.turn(&mut follower, &mut worker, &mut done).await;
+            let result = self
+                .turn(&mut follower, &mut worker, &mut validator, &mut done)
+                .await;
             let Err(error) = result else { continue };
             if shared.stopping.get() {
                 break;
@@ -160,6 +164,7 @@ impl Session {
             if let WorkError::Training(TrainingError::Device(detail)) = &error {
                 self.fall_back(detail);
                 worker = None;
+                validator = None;
             }
             shared.enter(
                 State::Recovering,
@@ -175,6 +180,7 @@ impl Session {
         &mut self,
         follower: &mut Option<Follower>,
         worker: &mut Option<Worker>,
+        validator: &mut Option<Validator>,
         done: &mut Option<(Round, Hash)>,
     ) -> Result<(), WorkError> {
         let shared = self.shared.clone();
@@ -202,6 +208,16 @@ impl Session {
         if let Some(pause) = pauses.first() {
             shared.enter(State::Paused, pause.text);
             shared.show(|view| view.tokens_per_second = 0.0);
+            self.idle().await;
+            return Ok(());
+        }
+        let validator = validator.get_or_insert_with(|| {
+            let (info, identity) = (self.info.clone(), self.identity.clone());
+            Validator::new(shared.clone(), info, identity, &self.device)
+        });
+        validator.turn(follower, &mut worker.texts).await?;
+        if shared.only_validate.get() {
+            shared.enter(State::Waiting, "Waiting for the next round to score.");
             self.idle().await;
             return Ok(());
         }

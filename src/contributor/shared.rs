@@ -98,6 +98,10 @@ pub struct Shared {
     pub overrides: RefCell<BTreeSet<PauseReason>>,
     pub share: Cell<u8>,
     pub stopping: Cell<bool>,
+    /// Whether others' work is scored, too.
+    pub validate: Cell<bool>,
+    /// Whether nothing else is done.
+    pub only_validate: Cell<bool>,
     pub samples: RefCell<VecDeque<SampleRequest>>,
     pub backend: Cell<Option<Backend>>,
     /// Wakes the session.
@@ -117,6 +121,8 @@ impl Shared {
             overrides: RefCell::default(),
             share: Cell::new(100),
             stopping: Cell::default(),
+            validate: Cell::default(),
+            only_validate: Cell::default(),
             samples: RefCell::default(),
             backend: Cell::default(),
             changed: Signal::default(),

@@ -20,6 +20,7 @@ pub enum State {
     CatchingUp,
     Waiting,
     Training,
+    Validating,
     Uploading,
     Applying,
     Paused,
@@ -59,6 +60,7 @@ pub struct View {
     pub held_out: Vec<HeldOut>,
     pub peers: PeersView,
     pub connection: ConnectionView,
+    pub validation: ValidationView,
     pub resumed: Option<String>,
 }
 
@@ -119,6 +121,25 @@ impl RunView {
 pub struct PeersView {
     pub total: u32,
     pub volunteers: Vec<Presence>,
+}
+
+/// Scoring others' work.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ValidationView {
+    pub on: bool,
+    /// Nothing is trained here.
+    pub only: bool,
+    /// Whether the key has stake and a permit.
+    pub active: bool,
+    /// Why it is active or not, as a sentence; empty while it is off.
+    pub status: String,
+    /// On this tab's key, in base units.
+    pub stake: Option<String>,
+    /// Rounds and packets scored in this visit.
+    pub rounds: u64,
+    pub packets: u64,
+    /// Height at which its key last set weights.
+    pub weights_set: Option<u64>,
 }
 
 /// The control socket.

@@ -1,13 +1,11 @@
 //! One round of work: assigned data, inner steps, pseudo-gradient, upload, receipt.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::rc::Rc;
 
 use covey_compression::Compressed;
 use covey_protocol::{
     Identity,
-    corpus::{Manifest, decode_shard},
     http::{ErrorCode, RunInfo},
-    limits::MAX_FRAME,
     packet::PacketHeader,
     record::Receipt,
     socket::ClientFrame,
@@ -29,6 +27,7 @@ use super::{
     progress::Progress,
     sample,
     shared::{OpenRound, Shared},
+    texts::Texts,
     view::State,
 };
 
@@ -38,8 +37,6 @@ const READ_EVERY: u32 = 5;
 const UPLOAD_MS: f64 = 4_000.0;
 /// Milliseconds between two progress frames.
 const REPORT_MS: f64 = 2_000.0;
-/// Shards kept in memory.
-const SHARDS: usize = 8;
 
 #[derive(Debug, Error)]
 pub enum WorkError {
@@ -66,8 +63,7 @@ pub struct Worker {
     shared: Rc<Shared>,
     info: Rc<RunInfo>,
     identity: Identity,
-    manifest: Option<Manifest>,
-    shards: BTreeMap<usize, Vec<u16>>,
+    pub texts: Texts,
     inner: InnerLoop,
     pub sampler: sample::Samples,
     /// Measured milliseconds of an inner step, for stopping in time.
@@ -88,8 +84,7 @@ impl Worker {
             shared,
             info,
             identity,
-            manifest: None,
-            shards: BTreeMap::new(),
+            texts: Texts::default(),
             step_ms: 0.0,
         })
     }
@@ -221,7 +216,7 @@ impl Worker {
             }
             let begun = now_ms();
             self.inner
-                .step(&assignment.batch(step as usize, &self.shards)?);
+                .step(&assignment.batch(step as usize, &self.texts.shards)?);
             unread += 1;
             if unread == READ_EVERY || step == 0 || step + 1 == steps {
                 let read = self.inner.read_losses().await?;
@@ -321,35 +316,14 @@ impl Worker {
             .clone()
             .ok_or(WorkError::Disconnected)?;
         let spec = &self.info.spec;
-        let manifest = match &self.manifest {
-            Some(manifest) => manifest,
-            None => {
-                let bytes = client.blob(&spec.corpus, 16 * MAX_FRAME).await?;
-                let manifest = Manifest::from_json(&bytes).map_err(TrainingError::from)?;
-                self.manifest.insert(manifest)
-            }
-        };
+        let manifest = self.texts.manifest(&client, spec).await?;
         let volunteer = self.identity.id();
-        let assignment = Assignment::new(spec, manifest, &open.seed, &volunteer, open.round)?;
-        while self.shards.len() + assignment.shards.len() > SHARDS {
-            if self.shards.pop_first().is_none() {
-                break;
-            }
-        }
-        for number in &assignment.shards {
-            let Some(shard) = manifest.train.get(*number) else {
-                continue;
-            };
-            if self.shards.contains_key(number) {
-                continue;
-            }
-            self.shared
-                .enter(State::Waiting, "Fetching the text to train on.");
-            let bytes = client.blob(&shard.hash, shard.tokens as usize * 2).await?;
-            let tokens = decode_shard(shard, manifest.vocabulary_size, &bytes)
-                .map_err(TrainingError::from)?;
-            self.shards.insert(*number, tokens);
-        }
+        let assignment = Assignment::new(spec, &manifest, &open.seed, &volunteer, open.round)?;
+        let shared = &self.shared;
+        let fetching = || shared.enter(State::Waiting, "Fetching the text to train on.");
+        self.texts
+            .fetch(&client, &manifest, &assignment.shards, fetching)
+            .await?;
         Ok(assignment)
     }
 }

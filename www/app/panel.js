@@ -39,6 +39,7 @@ const SPOKEN = /** @type {Record<string, string>} */ ({
   catching_up: "Fetching the current model",
   waiting: "Waiting for the next round",
   training: "Training",
+  validating: "Scoring others\u2019 work",
   paused: "Paused",
   recovering: "Recovering",
   stopped: "Stopped",

@@ -14,6 +14,7 @@
  *   | {type: "pause"} | {type: "resume"} | {type: "stop"} | {type: "forget"} | {type: "export_identity"}
  *   | {type: "sign_session", text: string}
  *   | {type: "share", value: Share}
+ *   | {type: "validate", on: boolean, only: boolean}
  *   | ({type: "environment"} & Facts)
  *   | {type: "override", reason: OverridableReason, on: boolean}
  *   | {type: "sample", prompt: string, tokens: number, temperature: number}} Intent
@@ -25,7 +26,7 @@
  */
 
 /**
- * @typedef {"idle" | "probing" | "connecting" | "catching_up" | "waiting" | "training" | "uploading"
+ * @typedef {"idle" | "probing" | "connecting" | "catching_up" | "waiting" | "training" | "validating" | "uploading"
  *   | "applying" | "paused" | "recovering" | "stopped" | "failed"} State
  */
 
@@ -45,6 +46,11 @@
 /**
  * @typedef {{url: string | null, connected: boolean, attempt: number, retry_at_ms: number | null,
  *   error: string | null}} Connection
+ */
+/**
+ * Scoring others' work. The stake is in base units; rounds and packets are this visit's.
+ * @typedef {{on: boolean, only: boolean, active: boolean, status: string, stake: string | null,
+ *   rounds: number, packets: number, weights_set: number | null}} Validation
  */
 /** @typedef {{round: number, loss: number}} HeldOut */
 /** @typedef {{step: number, loss: number, tokens: number}} Loss */
@@ -77,6 +83,7 @@
  * @property {HeldOut[]} held_out
  * @property {{total: number, volunteers: Peer[]}} peers
  * @property {Connection} connection
+ * @property {Validation} validation
  * @property {string | null} resumed
  */
 

@@ -23,6 +23,9 @@ export const moveStake = (from, to, amount) => ({ call: "move_stake", args: {
   origin_hotkey: from, destination_hotkey: to, origin_netuid: NETUID, destination_netuid: NETUID, alpha_amount: amount,
 } });
 
+/** @param {string} hotkey @returns {Call} */
+export const register = (hotkey) => ({ call: "burned_register", args: { netuid: NETUID, hotkey } });
+
 /** @param {string} hotkey @param {string} amount @returns {Call} */
 export const lock = (hotkey, amount) => ({ call: "lock_stake", args: { hotkey, netuid: NETUID, amount } });
 

@@ -185,7 +185,7 @@ impl Assessment {
         closed: &Closed<'_>,
         screened: &[Screened],
         tokens: &BTreeMap<usize, Vec<u16>>,
-        go_on: impl FnMut() -> bool,
+        mut go_on: impl FnMut() -> bool,
     ) -> Result<BTreeMap<VolunteerId, Evaluation>, TrainingError> {
         let context = self.engine.spec().model.context;
         let random = held_out_sample(&self.held_out, context, self.sequences, &closed.probe)?;
@@ -215,7 +215,7 @@ impl Assessment {
         let rate = EVALUATION_SHARE as f32 * self.engine.spec().outer.lr;
         let measured = self
             .assessor
-            .measure(closed.theta, rate, &trials, &random, go_on)
+            .measure(closed.theta, rate, &trials, &random, async || go_on())
             .await?;
         Ok(field
             .iter()

@@ -6,6 +6,7 @@
 //!   coordinator.key   32 secret bytes, mode 600: signs records and receipts, keys the rounds' seeds
 //!   journal.redb      packets of the open round, acceptances, records, checkpoints, held-out losses
 //!   ledger.redb       the ledger's journal, what is looked up in it, its snapshots
+//!   validations.redb  validators' signed sheets of scores
 //!   admin.token       64 hex digits, mode 600: lets the operator move a development run's clock
 //!   blobs/HASH        checkpoints, merged updates and the corpus manifest, named by their BLAKE3 hash
 //! ```
@@ -65,6 +66,11 @@ impl DataDir {
     #[must_use]
     pub fn ledger(&self) -> PathBuf {
         self.root.join("ledger.redb")
+    }
+
+    #[must_use]
+    pub fn validations(&self) -> PathBuf {
+        self.root.join("validations.redb")
     }
 
     #[must_use]

@@ -36,5 +36,6 @@ pub mod server;
 pub mod shutdown;
 pub mod startup;
 pub mod storage;
+pub mod validations;
 
 pub use error::CoordinatorError;

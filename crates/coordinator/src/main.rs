@@ -16,6 +16,7 @@ use covey_coordinator::{
     server,
     shutdown::{self, requested},
     startup::{self, Started},
+    validations::Sheets,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -132,9 +133,16 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let judge = weights::scores(Arc::clone(&handle.published), Arc::clone(&journal));
     let ledger = keeper::start(opened, &identity, judge, Arc::clone(&metrics))
         .context("no thread for the ledger")?;
+    let sheets = {
+        let path = DataDir::create(&config.data_dir)?.validations();
+        tokio::task::spawn_blocking(move || Sheets::open(&path))
+            .await
+            .map_err(|_| CoordinatorError::Task("opening the validators' scores"))??
+    };
     let gateway = Gateway::new(Parts {
         handle: handle.clone(),
         ledger: ledger.clone(),
+        sheets,
         engine,
         journal,
         blobs,

@@ -8,6 +8,9 @@
 //! | POST [`PACKETS`] | a sealed packet | [`Receipt`](crate::record::Receipt), or [`ErrorBody`] with a 4xx or 5xx |
 //! | GET [`MODEL`] | | the current weights as SafeTensors |
 //! | GET [`SCORES`] | | [`Scores`]: what everyone's work was worth |
+//! | GET [`VALIDATORS`]`/{id}` | | [`Task`](crate::validation::Task): how a key stands as a validator, and what it is to score |
+//! | POST [`VALIDATIONS`] | a signed sheet of scores | `{sheet}`, its hash, or [`ErrorBody`] |
+//! | GET [`VALIDATIONS`]`?from=N&validator=ID` | | [`Validations`](crate::validation::Validations) of rounds from N that take no more; of everyone or of one |
 //! | GET [`SOCKET`] | | upgrade to the control socket |
 //! | GET [`LEDGER`] | | [`LedgerHead`](crate::ledger::LedgerHead) |
 //! | GET [`LEDGER_ENTRIES`]`?from=N` | | journal lines from entry N, at most [`MAX_LINES`](crate::limits::MAX_LINES) of them and [`MAX_LINES_BYTES`](crate::limits::MAX_LINES_BYTES); empty at the end |
@@ -35,6 +38,8 @@ pub const RECORDS: &str = "/v1/records";
 pub const BLOBS: &str = "/v1/blobs";
 pub const PACKETS: &str = "/v1/packets";
 pub const SCORES: &str = "/v1/scores";
+pub const VALIDATORS: &str = "/v1/validators";
+pub const VALIDATIONS: &str = "/v1/validations";
 pub const MODEL: &str = "/v1/model.safetensors";
 pub const SOCKET: &str = "/v1/socket";
 pub const LEDGER: &str = "/v1/ledger";
@@ -164,6 +169,10 @@ pub enum ErrorCode {
     /// A newer session of the same identity took over: do not reconnect by yourself.
     Replaced,
     NotFound,
+    /// The key is no validator with stake and a permit.
+    NotValidator,
+    /// Scores for packets that this validator was not assigned, or that are not the round's.
+    NotAssigned,
     /// Too many requests: wait and try again.
     Busy,
     /// The coordinator is stopping or its disk fails; nothing was accepted.

@@ -19,6 +19,7 @@ pub mod record;
 pub mod run;
 pub mod socket;
 pub mod update;
+pub mod validation;
 
 pub use ids::{Hash, Identity, Round, SESSION_KEY_DOMAIN, SignatureBytes, VolunteerId};
 

@@ -39,5 +39,9 @@ pub const MAX_LINES_BYTES: usize = 4 * 1024 * 1024;
 pub const MAX_ACTION: usize = 256 * 1024;
 /// Most entries of an account's history returned by one request.
 pub const MAX_ITEMS: usize = 50;
+/// Largest validator's sheet: a score for each packet of a round.
+pub const MAX_SHEET: usize = 16 * 1024;
+/// Most sheets returned by one request; those of one round always come together.
+pub const MAX_SHEETS: usize = 64;
 /// Most blocks by which the clock of a development run can be moved at once.
 pub const MAX_ADVANCE: u64 = 5_000_000;

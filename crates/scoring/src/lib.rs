@@ -33,6 +33,7 @@ pub mod rules;
 pub mod score;
 mod stored;
 pub mod sync;
+pub mod validation;
 mod window;
 
 pub use book::{Book, Standing, Verdicts};

@@ -318,7 +318,7 @@ fn a_packet_is_tried_alone_and_only_its_own_harm_shows() {
     let trials = [trial(&good), trial(&bad), trial(&loud), trial(&good)];
     let measure = |trials: &[Trial<'_>], most: usize| {
         let mut left = most;
-        let go_on = || {
+        let go_on = async || {
             left = left.saturating_sub(1);
             left > 0
         };

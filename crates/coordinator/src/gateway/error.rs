@@ -47,13 +47,14 @@ impl Refusal {
 pub fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::Malformed | ErrorCode::Protocol => StatusCode::BAD_REQUEST,
-        ErrorCode::Signature => StatusCode::FORBIDDEN,
+        ErrorCode::Signature | ErrorCode::NotValidator => StatusCode::FORBIDDEN,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::WrongRun
         | ErrorCode::StaleRound
         | ErrorCode::FutureRound
         | ErrorCode::WrongBase
         | ErrorCode::Duplicate
+        | ErrorCode::NotAssigned
         | ErrorCode::RoundFull
         | ErrorCode::Ledger
         | ErrorCode::Replaced => StatusCode::CONFLICT,

@@ -13,6 +13,7 @@ pub mod origin;
 pub mod packets;
 pub mod pages;
 pub mod socket;
+pub mod validation;
 
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -38,6 +39,7 @@ use crate::{
     engine::Engine,
     metrics::Metrics,
     storage::{BlobSource, Blobs, Journal},
+    validations::Sheets,
 };
 
 /// What every handler may use; cheap to clone.
@@ -51,6 +53,7 @@ pub struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) config: Arc<Config>,
     pub(crate) ledger: Ledger,
+    pub(crate) sheets: Arc<Sheets>,
     pub(crate) origins: Arc<Origins>,
     pub(crate) limits: Arc<RateLimits>,
     /// Packets being read and checked at once.
@@ -72,6 +75,7 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     pub config: Arc<Config>,
     pub ledger: crate::ledger::Handle,
+    pub sheets: Sheets,
 }
 
 impl Gateway {
@@ -86,9 +90,11 @@ impl Gateway {
             metrics,
             config,
             ledger,
+            sheets,
         } = parts;
         Self {
             ledger: Ledger::new(ledger),
+            sheets: Arc::new(sheets),
             origins: Arc::new(Origins::new(&config)),
             limits: Arc::new(RateLimits::new(&config)),
             uploads: Arc::new(Uploads::new(&config)),
@@ -128,6 +134,14 @@ impl Gateway {
             .route(http::SCORES, get(api::scores))
             .route(http::MODEL, get(api::model))
             .route(http::PACKETS, post(packets::submit))
+            .route(
+                &format!("{}/{{id}}", http::VALIDATORS),
+                get(validation::task),
+            )
+            .route(
+                http::VALIDATIONS,
+                get(validation::list).post(validation::submit),
+            )
             .merge(ledger::api())
             .layer(limited())
             // Outermost, so that pages elsewhere can read refusals, too.
