@@ -371,6 +371,39 @@ describe("the live panel", () => {
     assert.equal(starts[1].share, 100);
   });
 
+  on("validating_is_chosen_told_and_remembered", async ({ page, home }) => {
+    await contribute(page, home.url);
+    const module = await worker(page);
+    await module.intent("start");
+    assert.equal((await module.intents()).filter((intent) => intent.type === "validate").length, 0, "off unless it was chosen");
+    const validation = { on: true, only: false, active: false, status: "Not active: nothing is staked on this tab\u2019s key.", stake: "0", rounds: 0, packets: 0, weights_set: null };
+    await module.tell(training());
+    assert.ok(await page.locator("#validate-only").isDisabled());
+    assert.ok(await page.locator("#validate-wallet").isHidden());
+    await page.check("#validate");
+    assert.deepEqual(await module.intent("validate"), { type: "validate", on: true, only: false });
+    await module.tell(training({ validation }));
+    await page.getByText("nothing is staked on this tab").waitFor();
+    assert.equal(await page.locator("#validate-wallet").getAttribute("href"), `wallet.html?validator=0x${ME}#stake`);
+    await page.check("#validate-only");
+    await page.waitForTimeout(100);
+    assert.deepEqual(await module.intent("validate"), { type: "validate", on: true, only: true });
+    await module.tell(training({ state: "validating", validation: { ...validation, only: true, active: true, status: "Active.", stake: "1234000000000", rounds: 3, packets: 12, weights_set: 4567 } }));
+    await page.getByText("Active.", { exact: true }).waitFor();
+    const shown = (await page.locator("#validate-numbers").innerText()).replace(/[\u202f\u00a0,.]/g, "");
+    assert.match(shown, /12[\s\S]*1234 \u03b1[\s\S]*4567/);
+    assert.ok(await page.locator("#validate-wallet").isHidden());
+    await page.reload();
+    await page.click("#contribute");
+    const again = await worker(page);
+    assert.deepEqual(await again.intent("validate"), { type: "validate", on: true, only: true });
+    await again.tell(training());
+    await page.uncheck("#validate");
+    await page.waitForTimeout(100);
+    assert.deepEqual(await again.intent("validate"), { type: "validate", on: false, only: false });
+    assert.ok(!(await page.locator("#validate-only").isChecked()));
+  });
+
   on("another_backend_is_a_stop_and_a_start", async ({ page, home }) => {
     await contribute(page, home.url);
     const module = await worker(page);

@@ -422,6 +422,22 @@ describe("stake", () => {
     } });
   });
 
+  on("a_tab_s_key_is_registered_as_a_validator_from_its_link", async ({ page, home }) => {
+    await as(page, home, "stake");
+    assert.ok(await page.locator("#register").isHidden(), "folded away until somebody asks for it");
+    await page.goto(`${home.url}/wallet.html?validator=${CAROL}#stake`);
+    await page.locator("#register").waitFor();
+    assert.equal(await page.locator("#register input[name=hotkey]").inputValue(), CAROL);
+    await page.locator("#register button[type=submit]").click();
+    await dialog(page).waitFor();
+    assert.deepEqual((await scripted(page)).drafts.at(-1).call, { call: "burned_register", args: { netuid: 1, hotkey: CAROL } });
+    await page.goto(`${home.url}/wallet.html?validator=nonsense#stake`);
+    await page.locator("#register-box summary").click();
+    await page.locator("#register input[name=hotkey]").fill("nonsense");
+    await page.locator("#register button[type=submit]").click();
+    await page.locator("#register .form-error").filter({ hasText: /address/ }).waitFor();
+  });
+
   on("managers_show_take_stake_and_lock_mode_and_can_be_chosen", async ({ page, home }) => {
     await as(page, home, "stake");
     const row = page.locator(`#managers tr[data-hotkey="${HOT_ONE}"]`);
