@@ -78,6 +78,8 @@
  * @property {{total: number, volunteers: Peer[]}} peers
  * @property {Connection} connection
  * @property {string | null} resumed
+ * @property {{old: string, new: string, round: number, changed_here: boolean} | null} handover
+ * @property {string | null} disagreement
  */
 
 /**

@@ -9,6 +9,7 @@
 //! [`limits`] before they allocate, and return a [`ProtocolError`] for anything else.
 
 pub mod corpus;
+pub mod handover;
 pub mod http;
 pub mod ids;
 pub mod ledger;
@@ -19,6 +20,7 @@ pub mod record;
 pub mod run;
 pub mod socket;
 pub mod update;
+pub mod witness;
 
 pub use ids::{Hash, Identity, Round, SESSION_KEY_DOMAIN, SignatureBytes, VolunteerId};
 

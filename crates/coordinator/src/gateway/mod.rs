@@ -13,6 +13,7 @@ pub mod origin;
 pub mod packets;
 pub mod pages;
 pub mod socket;
+pub mod witnesses;
 
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -22,7 +23,7 @@ use axum::{
     middleware,
     routing::{any, get, post},
 };
-use covey_protocol::http;
+use covey_protocol::http::{self, Mirror};
 use tokio::sync::{Mutex, Semaphore};
 use tower_http::cors::{Any, CorsLayer};
 
@@ -38,6 +39,7 @@ use crate::{
     engine::Engine,
     metrics::Metrics,
     storage::{BlobSource, Blobs, Journal},
+    witnesses::Board,
 };
 
 /// What every handler may use; cheap to clone.
@@ -51,6 +53,9 @@ pub struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) config: Arc<Config>,
     pub(crate) ledger: Ledger,
+    pub(crate) witnesses: Arc<Board>,
+    /// Present where this is a mirror: everything can be read, and nothing is taken.
+    pub(crate) mirror: Option<Arc<Mirror>>,
     pub(crate) origins: Arc<Origins>,
     pub(crate) limits: Arc<RateLimits>,
     /// Packets being read and checked at once.
@@ -72,6 +77,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     pub config: Arc<Config>,
     pub ledger: crate::ledger::Handle,
+    pub witnesses: Arc<Board>,
+    pub mirror: Option<Mirror>,
 }
 
 impl Gateway {
@@ -86,9 +93,13 @@ impl Gateway {
             metrics,
             config,
             ledger,
+            witnesses,
+            mirror,
         } = parts;
         Self {
             ledger: Ledger::new(ledger),
+            witnesses,
+            mirror: mirror.map(Arc::new),
             origins: Arc::new(Origins::new(&config)),
             limits: Arc::new(RateLimits::new(&config)),
             uploads: Arc::new(Uploads::new(&config)),
@@ -128,8 +139,13 @@ impl Gateway {
             .route(http::SCORES, get(api::scores))
             .route(http::MODEL, get(api::model))
             .route(http::PACKETS, post(packets::submit))
+            .route(http::WITNESSES, get(witnesses::list).post(witnesses::state))
             .merge(ledger::api())
             .layer(limited())
+            .layer(middleware::from_fn_with_state(
+                self.clone(),
+                witnesses::refuse_writes,
+            ))
             // Outermost, so that pages elsewhere can read refusals, too.
             .layer(cors())
             .with_state(self.clone());
@@ -138,7 +154,8 @@ impl Gateway {
             .route(http::SOCKET, any(socket::upgrade))
             .route(http::LEDGER_SOCKET, any(ledger::socket::upgrade))
             .with_state(self.clone());
-        if self.config.admin_listen.is_none() {
+        // A mirror has no rounds to show its operator.
+        if self.config.admin_listen.is_none() && self.mirror.is_none() {
             rest = rest.merge(self.operator());
         }
         rest = match &self.config.www {
