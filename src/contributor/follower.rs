@@ -233,7 +233,10 @@ impl Follower {
     /// Says to everybody, the volunteer first, that a record does not hold.
     fn disagree(&self, signed: &SignedRecord, place: Place, expected: String, found: String) {
         let round = signed.record.round;
-        log::error!("round {round}: {} (expected {expected}, found {found})", place.words());
+        log::error!(
+            "round {round}: {} (expected {expected}, found {found})",
+            place.words()
+        );
         self.shared.show(|view| {
             let words = place.words();
             view.disagreement.get_or_insert(format!(

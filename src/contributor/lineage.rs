@@ -12,12 +12,7 @@ use covey_protocol::{Hash, Round, VolunteerId, http::RunInfo};
 use futures::{FutureExt, select_biased};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    client::Client,
-    platform::sleep,
-    shared::Shared,
-    view::HandoverView,
-};
+use super::{client::Client, platform::sleep, shared::Shared, view::HandoverView};
 
 /// Milliseconds for another coordinator to say that it claims the run as well.
 const COMPARE_MS: f64 = 4_000.0;
@@ -49,8 +44,11 @@ pub async fn admit(
     coordinators: &[String],
     run: &RunInfo,
 ) -> Result<(), Refusal> {
-    run.check_handovers()
-        .map_err(|error| Refusal::Strange(format!("The coordinator shows handovers that do not hold ({error}).")))?;
+    run.check_handovers().map_err(|error| {
+        Refusal::Strange(format!(
+            "The coordinator shows handovers that do not hold ({error})."
+        ))
+    })?;
     let known = shared.link.borrow().known.clone();
     let known = known.filter(|known| known.run == run.run);
     let changed = known

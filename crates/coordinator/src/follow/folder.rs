@@ -36,7 +36,7 @@ use crate::{
     CoordinatorError,
     data_dir::{DataDir, write_durably},
     secret::Access,
-    storage::{Blobs, LocalBlobs},
+    storage::{BlobSource, Blobs, LocalBlobs},
 };
 
 /// Largest manifest: a line for each of the shards it may list.

@@ -329,7 +329,7 @@ impl Session {
 
     /// A tab speaks for itself only, and as a tab.
     async fn witness(
-        &self,
+        &mut self,
         volunteer: VolunteerId,
         signed: SignedStatement,
     ) -> Result<(), ErrorBody> {
