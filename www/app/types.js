@@ -35,7 +35,7 @@
  *   flex_ms: number | null, forced: boolean}} Backend
  */
 /**
- * @typedef {{id: string, name: string, parameters: number, context: number, vocabulary: number,
+ * @typedef {{id: string, coordinator?: string, name: string, parameters: number, context: number, vocabulary: number,
  *   inner_steps: number, summary: string}} Run
  */
 /**

@@ -300,6 +300,9 @@ impl Follower {
         let go_on = move || !*stop.borrow();
         let info = self.client.run()?;
         self.same_run(&info)?;
+        if info.coordinator != self.folder.source.coordinator {
+            self.handed_over(&info)?;
+        }
         // Before the records: whatever the ledger pays for by then is in them.
         let head = self.client.ledger()?;
         self.rounds
@@ -353,14 +356,19 @@ impl Follower {
         if !info.descends_from(&source.coordinator) {
             return Err(finding(info.coordinator.to_string()));
         }
-        if info.coordinator != source.coordinator {
-            tracing::warn!(
-                old = %source.coordinator,
-                new = %info.coordinator,
-                "another coordinator goes on with the run; its records are held against ours"
-            );
-        }
         Ok(())
+    }
+
+    /// Another coordinator goes on with the run: from the last agreed record, or it is not followed. Noted
+    /// before any of its own records is kept, so that a restart knows who signed them.
+    fn handed_over(&mut self, info: &RunInfo) -> Result<(), Halt> {
+        self.rounds.same_end(&self.client, &self.folder, info)?;
+        tracing::warn!(
+            old = %self.folder.source.coordinator,
+            new = %info.coordinator,
+            "another coordinator goes on with the run"
+        );
+        Ok(self.folder.note(info, self.ledger.head())?)
     }
 
     /// Signs and keeps what came of it, if that is new.

@@ -142,6 +142,24 @@ impl Rounds {
         }
     }
 
+    /// Holds the last agreed record against the one that is served for its round.
+    ///
+    /// # Errors
+    /// When it is another one, or none is served.
+    pub fn same_end(&self, client: &Client, folder: &Folder, info: &RunInfo) -> Result<(), Halt> {
+        let Some(last) = self.round.0.checked_sub(1) else {
+            return Ok(());
+        };
+        let served = client.records(Round(last))?.into_iter().next();
+        let served = served.filter(|signed| signed.record.round == Round(last));
+        let served = served.ok_or_else(|| {
+            ClientError::Invalid(format!(
+                "there is no record of round {last}, which is agreed"
+            ))
+        })?;
+        self.same_as_kept(client, folder, &served, info)
+    }
+
     /// A record that is served again must be the one that was agreed.
     fn same_as_kept(
         &self,
