@@ -71,6 +71,11 @@ impl Client {
         }
     }
 
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Address of the control socket.
     pub fn socket_url(&self) -> String {
         let base = match self.base.strip_prefix("http") {
@@ -84,18 +89,18 @@ impl Client {
         self.json(http::RUN, MAX_FRAME).await
     }
 
-    /// Records from a round on, each signed by `coordinator`, consecutive.
+    /// Records from a round on, consecutive, each signed by whoever coordinated then.
     pub async fn records(
         &self,
         from: Round,
-        coordinator: &VolunteerId,
+        run: &RunInfo,
     ) -> Result<Vec<SignedRecord>, ClientError> {
         let path = format!("{}?from={from}", http::RECORDS);
         let Records { records } = self.json(&path, MAX_RECORDS * 16 * 1024).await?;
         let mut expected = from;
         for record in &records {
             let record = record
-                .verify(coordinator)
+                .verify(&run.signer(expected))
                 .map_err(|error| ClientError::Invalid(error.to_string()))?;
             if record.round != expected {
                 return Err(ClientError::Invalid(format!(

@@ -22,6 +22,7 @@ use gloo_net::websocket::{Message as Wire, futures::WebSocket};
 use super::{
     client::Client,
     intents::Message,
+    lineage::{self, Refusal},
     pacing::reconnect_ms,
     platform::{jitter, now_ms, sleep},
     shared::{OpenRound, Shared},
@@ -58,7 +59,7 @@ pub async fn keep(shared: Rc<Shared>, identity: Identity, coordinators: Vec<Stri
             view.connection.attempt = attempt;
         });
         let client = Client::new(base, shared.traffic.clone());
-        let end = connect(&shared, &identity, &client, &mut attempt).await;
+        let end = connect(&shared, &identity, &client, &coordinators, &mut attempt).await;
         shared.link.borrow_mut().sender = None;
         shared.changed.set();
         if shared.stopping.get() {
@@ -94,7 +95,13 @@ pub async fn keep(shared: Rc<Shared>, identity: Identity, coordinators: Vec<Stri
     }
 }
 
-async fn connect(shared: &Shared, identity: &Identity, client: &Client, attempt: &mut u32) -> End {
+async fn connect(
+    shared: &Shared,
+    identity: &Identity,
+    client: &Client,
+    coordinators: &[String],
+    attempt: &mut u32,
+) -> End {
     let socket = match WebSocket::open(&client.socket_url()) {
         Ok(socket) => socket,
         Err(error) => return End::Lost(error.to_string()),
@@ -176,6 +183,17 @@ async fn connect(shared: &Shared, identity: &Identity, client: &Client, attempt:
                     };
                 }
                 welcomed = true;
+                match lineage::admit(shared, client, coordinators, &run).await {
+                    Ok(()) => {}
+                    Err(Refusal::Strange(words)) => return End::Lost(words),
+                    Err(Refusal::Two(message)) => {
+                        return End::Refused {
+                            code: "two_coordinators",
+                            message,
+                            remedy: "Open the page of the one you trust.",
+                        };
+                    }
+                }
                 *attempt = 0;
                 let (sender, receiver) = mpsc::unbounded();
                 frames = Some(receiver);

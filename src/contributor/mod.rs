@@ -8,6 +8,7 @@ pub mod client;
 pub mod follower;
 pub mod intents;
 pub mod keystore;
+pub mod lineage;
 pub mod link;
 pub mod pacing;
 pub mod platform;

@@ -15,6 +15,7 @@ use super::{
     follower::{FollowError, Follower},
     intents::{BackendChoice, Message},
     keystore::Keystore,
+    lineage::Known,
     link,
     platform::sleep,
     probe,
@@ -71,6 +72,7 @@ async fn contribute(
         view.volunteer = Some(identity.id());
         view.slot = start.slot;
     });
+    shared.link.borrow_mut().known = store.known().await;
     spawn_local(link::keep(
         shared.clone(),
         identity.clone(),
@@ -93,6 +95,7 @@ async fn contribute(
         store,
         device: choice.device,
         progress: Progress::default(),
+        known: None,
     };
     shared.backend.set(Some(choice.backend));
     shared.show(|view| view.backend = Some(choice.view));
@@ -123,6 +126,8 @@ struct Session {
     device: Device,
     parameters: usize,
     progress: Progress,
+    /// As it is stored.
+    known: Option<Known>,
 }
 
 impl Session {
@@ -186,13 +191,18 @@ impl Session {
         let shared = self.shared.clone();
         let follower = match follower {
             Some(follower) => follower,
-            None => follower.insert(Follower::new(shared.clone(), self.info.clone())?),
+            None => follower.insert(Follower::new(
+                shared.clone(),
+                self.info.clone(),
+                self.identity.clone(),
+            )?),
         };
         follower.follow().await.map_err(|error| match error {
             FollowError::Client(error) => WorkError::Client(error),
             FollowError::Training(error) => WorkError::Training(error),
             FollowError::Disconnected => WorkError::Disconnected,
         })?;
+        self.remember().await;
         let worker = match worker {
             Some(worker) => worker,
             None => worker.insert(Worker::new(
@@ -252,6 +262,20 @@ impl Session {
             () = woken => {}
             () = later => {}
         }
+    }
+
+    /// Keeps who coordinates and what was agreed, if that is new.
+    async fn remember(&mut self) {
+        let known = self.shared.link.borrow().known.clone();
+        if known == self.known {
+            return;
+        }
+        if let Some(known) = &known
+            && let Err(error) = self.store.keep_known(known).await
+        {
+            log::warn!("the coordinator's key was not remembered: {error}");
+        }
+        self.known = known;
     }
 
     async fn save(&mut self) {

@@ -23,6 +23,7 @@ use serde::Serialize;
 use super::{
     client::{Client, Traffic},
     intents::{Environment, Message, PauseReason},
+    lineage::Known,
     pacing,
     view::{PauseView, State, View},
 };
@@ -78,6 +79,7 @@ pub struct SampleRequest {
 #[derive(Default)]
 pub struct LinkState {
     pub info: Option<Rc<RunInfo>>,
+    pub known: Option<Known>,
     pub client: Option<Client>,
     pub open: Option<OpenRound>,
     pub closed: BTreeMap<Round, SignedRecord>,

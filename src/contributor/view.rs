@@ -62,6 +62,21 @@ pub struct View {
     pub connection: ConnectionView,
     pub validation: ValidationView,
     pub resumed: Option<String>,
+    /// The run's newest change of coordinator.
+    pub handover: Option<HandoverView>,
+    /// What this tab recomputed and found otherwise, as a sentence.
+    pub disagreement: Option<String>,
+}
+
+/// A change of coordinator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HandoverView {
+    pub old: VolunteerId,
+    pub new: VolunteerId,
+    /// The first round of the new one.
+    pub round: Round,
+    /// Whether this browser knew the old one.
+    pub changed_here: bool,
 }
 
 /// One reason for not working.
@@ -90,6 +105,7 @@ pub struct BackendView {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunView {
     pub id: Hash,
+    pub coordinator: VolunteerId,
     pub name: String,
     pub parameters: u64,
     pub context: usize,
@@ -103,6 +119,7 @@ impl RunView {
         let model = &info.spec.model;
         Self {
             id: info.run,
+            coordinator: info.coordinator,
             name: info.spec.name.clone(),
             parameters: model.parameters(),
             context: model.context,

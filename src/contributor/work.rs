@@ -281,9 +281,12 @@ impl Worker {
     async fn upload(&self, open: &OpenRound, packet: &[u8]) -> Result<Receipt, ClientError> {
         let mut wait = 500.0;
         loop {
-            let client = self.shared.link.borrow().client.clone();
-            let result = match client {
-                Some(client) => client.upload(packet, &self.info.coordinator).await,
+            let link = self.shared.link.borrow();
+            // Whoever coordinates now signs the receipt.
+            let reached = link.client.clone().zip(link.info.clone());
+            drop(link);
+            let result = match reached {
+                Some((client, info)) => client.upload(packet, &info.coordinator).await,
                 None => Err(ClientError::Network("not connected".into())),
             };
             let retry = match &result {

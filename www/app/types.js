@@ -36,7 +36,7 @@
  *   flex_ms: number | null, forced: boolean}} Backend
  */
 /**
- * @typedef {{id: string, name: string, parameters: number, context: number, vocabulary: number,
+ * @typedef {{id: string, coordinator?: string, name: string, parameters: number, context: number, vocabulary: number,
  *   inner_steps: number, summary: string}} Run
  */
 /**
@@ -85,6 +85,8 @@
  * @property {Connection} connection
  * @property {Validation} validation
  * @property {string | null} resumed
+ * @property {{old: string, new: string, round: number, changed_here: boolean} | null} handover
+ * @property {string | null} disagreement
  */
 
 /**

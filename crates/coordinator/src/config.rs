@@ -14,7 +14,7 @@ use figment::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::CoordinatorError;
+use crate::{CoordinatorError, follow::FollowArgs};
 
 const AFTER_HELP: &str = "\
 Settings come from --config FILE (TOML), then from the environment, then from flags; the later one wins.
@@ -82,7 +82,23 @@ A configuration file with every setting and its default:
   max_contributions = 16
   checkpoint_every = 5
 
-Exit codes: 0 after a graceful stop, 1 when something failed, 2 when a setting has to be changed.";
+Exit codes: 0 after a graceful stop, 1 when something failed, 2 when a setting has to be changed, 3 when a
+mirror disagrees (see follow --help).";
+
+const FOLLOW_HELP: &str = "\
+What it keeps in --data-dir is a complete copy: records, packets, weights, corpus, ledger. It may be
+stopped and started again at any time; what was recomputed is not recomputed again. The first thing that
+is not so is final: it is signed, kept in DATA_DIR/witness.json and sent to the coordinator's page.
+
+Exit codes: 0 when told to stop or, with --once, when everything is so; 1 when nobody answers or the disk
+fails; 2 when a setting has to be changed; 3 after a disagreement, but with --listen what was agreed
+before goes on being served.";
+
+const TAKEOVER_HELP: &str = "\
+Stop the follower first. Settings for the coordinator go before the word, as in
+  covey-coordinator --listen 0.0.0.0:8080 --www ./www --data-dir ./mirror takeover
+Volunteers whose tabs list this address go on here if their own last record is in this mirror. Do it once:
+two coordinators of one run divide its volunteers. After this, start it like any other coordinator.";
 
 /// Runs a training run for volunteers in browser tabs.
 #[derive(Debug, Default, Parser, Serialize)]
@@ -139,11 +155,20 @@ pub struct Flags {
 
 /// Something else than running: the coordinator of the data directory must be stopped.
 #[derive(Clone, Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, once")]
 pub enum Task {
     /// Write the ledger's journal to a file, one entry a line
     ExportLedger { file: PathBuf },
     /// Make a data directory's ledger from a journal file, checking every entry
     ImportLedger { file: PathBuf },
+    /// Mirror a run, recompute all of it, and state in public what came of it
+    #[command(after_help = FOLLOW_HELP)]
+    Follow(FollowArgs),
+    /// Make a mirror the run's coordinator, from the last round it agreed to, and start it
+    #[command(after_help = TAKEOVER_HELP)]
+    Takeover,
+    /// Check the proof that a coordinator signed two records for one round
+    CheckProof { file: PathBuf },
 }
 
 /// How log lines look.

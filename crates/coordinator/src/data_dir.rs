@@ -8,6 +8,10 @@
 //!   ledger.redb       the ledger's journal, what is looked up in it, its snapshots
 //!   validations.redb  validators' signed sheets of scores
 //!   admin.token       64 hex digits, mode 600: lets the operator move a development run's clock
+//!   witnesses.json    who recomputed the run, as far as they told
+//!   handovers.json    how this coordinator took the run over, if it did
+//!   mirror.json       what is followed, in a mirror's folder; no coordinator starts there
+//!   witness.json      a mirror's newest signed statement
 //!   blobs/HASH        checkpoints, merged updates and the corpus manifest, named by their BLAKE3 hash
 //! ```
 //!
@@ -76,6 +80,26 @@ impl DataDir {
     #[must_use]
     pub fn admin_token(&self) -> PathBuf {
         self.root.join("admin.token")
+    }
+
+    #[must_use]
+    pub fn witnesses(&self) -> PathBuf {
+        self.root.join("witnesses.json")
+    }
+
+    #[must_use]
+    pub fn handovers(&self) -> PathBuf {
+        self.root.join("handovers.json")
+    }
+
+    #[must_use]
+    pub fn mirror(&self) -> PathBuf {
+        self.root.join("mirror.json")
+    }
+
+    #[must_use]
+    pub fn witness(&self) -> PathBuf {
+        self.root.join("witness.json")
     }
 
     #[must_use]

@@ -267,7 +267,7 @@ impl Metrics {
     }
 }
 
-const ALL_CODES: [ErrorCode; 14] = [
+const ALL_CODES: [ErrorCode; 15] = [
     ErrorCode::Malformed,
     ErrorCode::TooLarge,
     ErrorCode::Protocol,
@@ -282,6 +282,7 @@ const ALL_CODES: [ErrorCode; 14] = [
     ErrorCode::NotFound,
     ErrorCode::Busy,
     ErrorCode::Unavailable,
+    ErrorCode::Mirror,
 ];
 
 /// Seconds of a duration, for histograms.

@@ -13,6 +13,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use covey_protocol::{
     Hash, Round, VolunteerId,
+    handover::{SignedHandover, signer},
     limits::MAX_RECORDS,
     record::{Checkpoint, RoundRecord, SignedRecord},
 };
@@ -27,7 +28,7 @@ use crate::{
     config::Config,
     data_dir::DataDir,
     engine::{Engine, Weights},
-    evaluation,
+    evaluation, handovers,
     run_file::{self, CorpusManifest},
     secret::Secrets,
     storage::{BlobSource, Blobs, Journal, LocalBlobs, RedbJournal, StorageError, blocking},
@@ -55,6 +56,9 @@ pub struct Started {
 /// What the operator has to change or repair.
 pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
     let data = DataDir::create(&config.data_dir)?;
+    if data.mirror().exists() {
+        return Err(CoordinatorError::AMirror(data.root().to_owned()));
+    }
     let corpus_dir = config.corpus_dir();
     let manifest = CorpusManifest::load(&corpus_dir)?;
     let corpus = LocalBlobs::read_only(&corpus_dir.join("blobs")).map_err(|error| {
@@ -71,6 +75,8 @@ pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
     let blobs: Arc<dyn Blobs> = Arc::new(LocalBlobs::open(&data.blobs())?);
     blobs.put(Bytes::from(manifest.json.clone())).await?;
     let engine = Engine::new(spec)?;
+    let coordinator = secrets.identity.id();
+    let handovers = handovers::load(&data.handovers(), &engine.run(), &coordinator)?;
     tracing::info!(
         run = %engine.run(),
         name = engine.spec().name,
@@ -80,23 +86,12 @@ pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
         "run opened"
     );
 
-    let mut checkpoints = read(&journal, |journal| journal.checkpoints()).await?;
-    let (from, weights) = newest_weights(&engine, &*blobs, &mut checkpoints).await?;
-    let replay = Replay {
-        engine: &engine,
-        coordinator: secrets.identity.id(),
-        journal: &journal,
-        blobs: &*blobs,
-    };
     let Position {
         round,
         weights,
         base,
-    } = replay.run(from, weights).await?;
-    if checkpoints.is_empty() {
-        let checkpoint = keep_checkpoint(&journal, &*blobs, round, Arc::clone(&weights)).await?;
-        checkpoints.push(checkpoint);
-    }
+        checkpoints,
+    } = rebuild(&engine, &handovers, coordinator, &journal, &*blobs).await?;
 
     let snapshot = snapshot(&journal, round, base).await?;
     let settings = Settings {
@@ -136,6 +131,7 @@ pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
             checkpoints_kept: config.checkpoints_kept,
             held_out,
             unigram_entropy: manifest.manifest.unigram_entropy,
+            handovers,
             clock,
             assessing,
             book,
@@ -229,18 +225,51 @@ async fn newest_weights(
     Ok((Round(0), weights))
 }
 
+/// From a journal and its blobs to the open round, checking all of it. A checkpoint is kept if there was
+/// none.
+///
+/// # Errors
+/// The first record or update that is not what it should be.
+pub async fn rebuild(
+    engine: &Engine,
+    handovers: &[SignedHandover],
+    coordinator: VolunteerId,
+    journal: &Arc<dyn Journal>,
+    blobs: &dyn Blobs,
+) -> Result<Position, CoordinatorError> {
+    let mut checkpoints = read(journal, |journal| journal.checkpoints()).await?;
+    let (from, weights) = newest_weights(engine, blobs, &mut checkpoints).await?;
+    let replay = Replay {
+        engine,
+        handovers,
+        coordinator,
+        journal,
+        blobs,
+    };
+    let mut position = replay.run(from, weights).await?;
+    if checkpoints.is_empty() {
+        let weights = Arc::clone(&position.weights);
+        checkpoints.push(keep_checkpoint(journal, blobs, position.round, weights).await?);
+    }
+    position.checkpoints = checkpoints;
+    Ok(position)
+}
+
 struct Replay<'a> {
     engine: &'a Engine,
+    handovers: &'a [SignedHandover],
     coordinator: VolunteerId,
     journal: &'a Arc<dyn Journal>,
     blobs: &'a dyn Blobs,
 }
 
 /// Where a replay arrived: the open round and its base.
-struct Position {
-    round: Round,
-    weights: Weights,
-    base: Hash,
+pub struct Position {
+    pub round: Round,
+    pub weights: Weights,
+    pub base: Hash,
+    /// Oldest first; at least one.
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 impl Replay<'_> {
@@ -281,6 +310,7 @@ impl Replay<'_> {
             round,
             weights: Arc::new(weights),
             base,
+            checkpoints: Vec::new(),
         })
     }
 
@@ -300,7 +330,7 @@ impl Replay<'_> {
         previous: Option<Hash>,
     ) -> Result<(), CoordinatorError> {
         let record = signed
-            .verify(&self.coordinator)
+            .verify(&signer(self.handovers, &self.coordinator, round))
             .map_err(|error| chain(round, &error.to_string()))?;
         let problem = if record.round != round {
             "a record is missing"

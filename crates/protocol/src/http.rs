@@ -11,6 +11,8 @@
 //! | GET [`VALIDATORS`]`/{id}` | | [`Task`](crate::validation::Task): how a key stands as a validator, and what it is to score |
 //! | POST [`VALIDATIONS`] | a signed sheet of scores | `{sheet}`, its hash, or [`ErrorBody`] |
 //! | GET [`VALIDATIONS`]`?from=N&validator=ID` | | [`Validations`](crate::validation::Validations) of rounds from N that take no more; of everyone or of one |
+//! | GET [`WITNESSES`] | | [`Witnesses`](crate::witness::Witnesses): who recomputed the run, and how far |
+//! | POST [`WITNESSES`] | [`SignedStatement`](crate::witness::SignedStatement) | nothing, or [`ErrorBody`] |
 //! | GET [`SOCKET`] | | upgrade to the control socket |
 //! | GET [`LEDGER`] | | [`LedgerHead`](crate::ledger::LedgerHead) |
 //! | GET [`LEDGER_ENTRIES`]`?from=N` | | journal lines from entry N, at most [`MAX_LINES`](crate::limits::MAX_LINES) of them and [`MAX_LINES_BYTES`](crate::limits::MAX_LINES_BYTES); empty at the end |
@@ -22,6 +24,8 @@
 //! | GET [`LEDGER_NOTICES`] | | Atom feed of what is announced |
 //! | GET [`LEDGER_SOCKET`] | | upgrade to a socket that only tells |
 //!
+//! A mirror answers every GET and refuses everything else with [`ErrorCode::Mirror`].
+//!
 //! Posting the same packet, action or session again answers the same. The ledger's own formats are in
 //! `covey-ledger`.
 
@@ -29,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Hash, Round, VolunteerId,
+    handover::SignedHandover,
     record::{Checkpoint, ExclusionReason, SignedRecord},
     run::RunSpec,
 };
@@ -41,6 +46,7 @@ pub const SCORES: &str = "/v1/scores";
 pub const VALIDATORS: &str = "/v1/validators";
 pub const VALIDATIONS: &str = "/v1/validations";
 pub const MODEL: &str = "/v1/model.safetensors";
+pub const WITNESSES: &str = "/v1/witnesses";
 pub const SOCKET: &str = "/v1/socket";
 pub const LEDGER: &str = "/v1/ledger";
 pub const LEDGER_ENTRIES: &str = "/v1/ledger/entries";
@@ -61,6 +67,12 @@ pub struct RunInfo {
     pub spec: RunSpec,
     /// Signs records and receipts.
     pub coordinator: VolunteerId,
+    /// How it came to be the coordinator, oldest first; empty for a run's first coordinator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handovers: Vec<SignedHandover>,
+    /// Present where this is not the coordinator's own answer but a mirror's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
     /// The open round.
     pub round: Round,
     /// Its base weights.
@@ -71,6 +83,17 @@ pub struct RunInfo {
     pub held_out: Vec<HeldOut>,
     /// Entropy of the held-out tokens' frequencies, nats per token.
     pub unigram_entropy: f64,
+}
+
+/// A copy of a run that serves newcomers and coordinates nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirror {
+    /// Address of what it follows.
+    pub of: String,
+    /// Signs the mirror's statements as a witness.
+    pub witness: VolunteerId,
+    /// As its operator calls it; may be empty.
+    pub name: String,
 }
 
 /// Loss on text nobody trains on, measured by the coordinator.
@@ -177,6 +200,8 @@ pub enum ErrorCode {
     Busy,
     /// The coordinator is stopping or its disk fails; nothing was accepted.
     Unavailable,
+    /// This is a mirror, which takes nothing: send it to the coordinator that the message names.
+    Mirror,
     /// A rule of the ledger; [`ErrorBody::name`] says which.
     Ledger,
 }

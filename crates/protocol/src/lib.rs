@@ -9,6 +9,7 @@
 //! [`limits`] before they allocate, and return a [`ProtocolError`] for anything else.
 
 pub mod corpus;
+pub mod handover;
 pub mod http;
 pub mod ids;
 pub mod ledger;
@@ -20,6 +21,7 @@ pub mod run;
 pub mod socket;
 pub mod update;
 pub mod validation;
+pub mod witness;
 
 pub use ids::{Hash, Identity, Round, SESSION_KEY_DOMAIN, SignatureBytes, VolunteerId};
 

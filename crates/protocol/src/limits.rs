@@ -31,6 +31,12 @@ pub const MAX_HISTORY: usize = 512;
 pub const MAX_SESSION_TEXT: usize = 1024;
 /// Inner steps one packet may claim.
 pub const MAX_INNER_STEPS: u32 = 10_000;
+/// Longest text of what a witness found, in bytes.
+pub const MAX_FINDING: usize = 200;
+/// Largest signed statement of a witness.
+pub const MAX_STATEMENT: usize = 4 * 1024;
+/// Most changes of coordinator in one run.
+pub const MAX_HANDOVERS: usize = 16;
 /// Most journal lines returned by one request.
 pub const MAX_LINES: usize = 512;
 /// Most bytes of journal lines returned by one request; one line always fits.

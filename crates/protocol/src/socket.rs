@@ -17,6 +17,7 @@ use crate::{
     http::{ErrorCode, HeldOut, RunInfo},
     limits::{MAX_CLIENT_FRAME, MAX_FRAME, MAX_NAME},
     record::{Checkpoint, SignedRecord},
+    witness::SignedStatement,
 };
 
 const HELLO_DOMAIN: &str = "covey 2026-11 hello signature";
@@ -56,6 +57,8 @@ pub enum ClientFrame {
     },
     /// The hash reached after a round.
     Applied { round: Round, theta: Hash },
+    /// What this volunteer's key says as a witness: sent after each round that it recomputed.
+    Witness { statement: Box<SignedStatement> },
 }
 
 /// From the coordinator.

@@ -81,8 +81,8 @@ impl Coordinator {
 
     fn frame(&mut self, volunteer: VolunteerId, frame: ClientFrame) {
         let event = match frame {
-            // The gateway answers a second hello itself.
-            ClientFrame::Hello { .. } => return,
+            // The gateway answers a second hello and takes statements itself.
+            ClientFrame::Hello { .. } | ClientFrame::Witness { .. } => return,
             ClientFrame::Join { round } => Event::Join { volunteer, round },
             ClientFrame::Leave => Event::Leave { volunteer },
             ClientFrame::Progress {

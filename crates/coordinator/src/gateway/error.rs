@@ -58,6 +58,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::RoundFull
         | ErrorCode::Ledger
         | ErrorCode::Replaced => StatusCode::CONFLICT,
+        ErrorCode::Mirror => StatusCode::MISDIRECTED_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::Busy => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -14,6 +14,7 @@ pub mod packets;
 pub mod pages;
 pub mod socket;
 pub mod validation;
+pub mod witnesses;
 
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -23,7 +24,7 @@ use axum::{
     middleware,
     routing::{any, get, post},
 };
-use covey_protocol::http;
+use covey_protocol::http::{self, Mirror};
 use tokio::sync::{Mutex, Semaphore};
 use tower_http::cors::{Any, CorsLayer};
 
@@ -40,6 +41,7 @@ use crate::{
     metrics::Metrics,
     storage::{BlobSource, Blobs, Journal},
     validations::Sheets,
+    witnesses::Board,
 };
 
 /// What every handler may use; cheap to clone.
@@ -54,6 +56,9 @@ pub struct Gateway {
     pub(crate) config: Arc<Config>,
     pub(crate) ledger: Ledger,
     pub(crate) sheets: Arc<Sheets>,
+    pub(crate) witnesses: Arc<Board>,
+    /// Present where this is a mirror: everything can be read, and nothing is taken.
+    pub(crate) mirror: Option<Arc<Mirror>>,
     pub(crate) origins: Arc<Origins>,
     pub(crate) limits: Arc<RateLimits>,
     /// Packets being read and checked at once.
@@ -76,6 +81,8 @@ pub struct Parts {
     pub config: Arc<Config>,
     pub ledger: crate::ledger::Handle,
     pub sheets: Sheets,
+    pub witnesses: Arc<Board>,
+    pub mirror: Option<Mirror>,
 }
 
 impl Gateway {
@@ -91,10 +98,14 @@ impl Gateway {
             config,
             ledger,
             sheets,
+            witnesses,
+            mirror,
         } = parts;
         Self {
             ledger: Ledger::new(ledger),
             sheets: Arc::new(sheets),
+            witnesses,
+            mirror: mirror.map(Arc::new),
             origins: Arc::new(Origins::new(&config)),
             limits: Arc::new(RateLimits::new(&config)),
             uploads: Arc::new(Uploads::new(&config)),
@@ -142,8 +153,13 @@ impl Gateway {
                 http::VALIDATIONS,
                 get(validation::list).post(validation::submit),
             )
+            .route(http::WITNESSES, get(witnesses::list).post(witnesses::state))
             .merge(ledger::api())
             .layer(limited())
+            .layer(middleware::from_fn_with_state(
+                self.clone(),
+                witnesses::refuse_writes,
+            ))
             // Outermost, so that pages elsewhere can read refusals, too.
             .layer(cors())
             .with_state(self.clone());
@@ -152,7 +168,8 @@ impl Gateway {
             .route(http::SOCKET, any(socket::upgrade))
             .route(http::LEDGER_SOCKET, any(ledger::socket::upgrade))
             .with_state(self.clone());
-        if self.config.admin_listen.is_none() {
+        // A mirror has no rounds to show its operator.
+        if self.config.admin_listen.is_none() && self.mirror.is_none() {
             rest = rest.merge(self.operator());
         }
         rest = match &self.config.www {

@@ -29,6 +29,7 @@ use covey_protocol::{
     http::{ErrorBody, ErrorCode},
     limits::MAX_FRAME,
     socket::{Backend, ClientFrame, ServerFrame, verify_hello},
+    witness::{SignedStatement, WitnessKind},
 };
 use governor::{DefaultDirectRateLimiter, RateLimiter};
 use tokio::{
@@ -40,6 +41,7 @@ use super::{
     Gateway,
     error::Refusal,
     limits::{limited, quota},
+    witnesses::{self, is_a_mirror},
 };
 use crate::{
     actor::{
@@ -161,6 +163,9 @@ impl Session {
     }
 
     async fn handshake(&mut self) -> Result<(VolunteerId, Backend), End> {
+        if let Some(mirror) = &self.gateway.mirror {
+            return Err(End::Denied(is_a_mirror(mirror)));
+        }
         let nonce = random().map_err(|error| {
             tracing::error!(%error, "no challenge");
             End::denied(ErrorCode::Unavailable, "The coordinator has no entropy.")
@@ -245,6 +250,14 @@ impl Session {
                     if matches!(frame, ClientFrame::Hello { .. }) {
                         break End::denied(ErrorCode::Malformed, "There was a hello already.");
                     }
+                    if let ClientFrame::Witness { statement } = frame {
+                        if let Err(refusal) = self.witness(volunteer, *statement).await
+                            && let Err(end) = self.refuse(refusal).await
+                        {
+                            break end;
+                        }
+                        continue;
+                    }
                     let command = Command::Frame { volunteer, session, frame };
                     if commands.send(command).await.is_err() {
                         break End::Closed;
@@ -312,6 +325,19 @@ impl Session {
                 Message::Close(_) => return Err(End::Silent),
             }
         }
+    }
+
+    /// A tab speaks for itself only, and as a tab.
+    async fn witness(
+        &mut self,
+        volunteer: VolunteerId,
+        signed: SignedStatement,
+    ) -> Result<(), ErrorBody> {
+        if signed.witness != volunteer || signed.statement.kind != WitnessKind::Tab {
+            let message = "A tab's statement is signed with the tab's own key.";
+            return Err(ErrorBody::new(ErrorCode::Malformed, message));
+        }
+        witnesses::take(&self.gateway, signed).await
     }
 
     /// Tells the volunteer why a frame was refused, and ends when that happens too often.

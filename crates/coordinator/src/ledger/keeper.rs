@@ -59,7 +59,7 @@ pub fn start(
     let (frames, _) = broadcast::channel(FRAMES);
     let view = View::new(position.clone(), clock, identity);
     let shared = Arc::new(Shared {
-        store,
+        store: Arc::new(store),
         view: ArcSwap::from_pointee(view),
         frames,
         stopping: false.into(),

@@ -42,7 +42,7 @@ use covey_ledger::{
     notice::Status,
     signing::session::SignedSession,
 };
-use covey_protocol::{Hash, Identity, SignatureBytes, ledger::LedgerHead};
+use covey_protocol::{Hash, Identity, SignatureBytes, VolunteerId, ledger::LedgerHead};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use self::{
@@ -214,7 +214,8 @@ pub(crate) enum Command {
 pub struct View {
     pub position: Position,
     pub clock: LedgerClock,
-    /// Over the position's head.
+    /// Who signed the position's head, and the signature.
+    signer: VolunteerId,
     signature: SignatureBytes,
 }
 
@@ -224,9 +225,20 @@ impl View {
         let chain = &ledger.state().chain;
         let signature =
             covey_protocol::ledger::sign_head(identity, chain, ledger.len(), &ledger.head());
+        Self::signed(position, clock, identity.id(), signature)
+    }
+
+    /// A position whose head somebody else signed.
+    pub(crate) fn signed(
+        position: Position,
+        clock: LedgerClock,
+        signer: VolunteerId,
+        signature: SignatureBytes,
+    ) -> Self {
         Self {
             position,
             clock,
+            signer,
             signature,
         }
     }
@@ -263,7 +275,7 @@ impl View {
 }
 
 pub(crate) struct Shared {
-    pub store: Store,
+    pub store: Arc<Store>,
     pub view: ArcSwap<View>,
     pub frames: broadcast::Sender<Utf8Bytes>,
     pub stopping: AtomicBool,
@@ -280,6 +292,31 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// A ledger that can be read and records nothing: a mirror's.
+    pub(crate) fn read_only(
+        store: Arc<Store>,
+        view: View,
+        identity: &Identity,
+        token: AdminToken,
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
+        let (commands, _) = mpsc::sync_channel(1);
+        let (frames, _) = broadcast::channel(1);
+        let shared = Shared {
+            store,
+            view: ArcSwap::from_pointee(view),
+            frames,
+            stopping: AtomicBool::new(false),
+            identity: identity.clone(),
+            token,
+        };
+        Self {
+            shared: Arc::new(shared),
+            commands,
+            stopped,
+        }
+    }
+
     /// The last durable position.
     #[must_use]
     pub fn view(&self) -> Arc<View> {
@@ -302,7 +339,7 @@ impl Handle {
             tempo: state.schedule.tempo,
             next_epoch: ledger.next_epoch(),
             started_ms: state.started_ms,
-            coordinator: self.shared.identity.id(),
+            coordinator: view.signer,
             signature: view.signature,
         }
     }

@@ -166,9 +166,59 @@ impl Coordinator {
 
     /// Starts the process and waits until it listens.
     pub fn restart(&mut self) {
+        let command = self.command();
+        self.start_process(command);
+    }
+
+    /// A follower of another server, with a folder of its own.
+    pub fn mirror() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = "log = \"warn\"\nassess_sequences = 0\n";
+        fs::write(folder.path().join("covey.toml"), settings).expect("written");
+        Self {
+            folder,
+            child: None,
+            address: String::new(),
+        }
+    }
+
+    /// `covey-coordinator follow URL …` with this folder.
+    pub fn follow(&self, url: &str, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_covey-coordinator"));
+        command
+            .env_clear()
+            .arg("--config")
+            .arg(self.folder.path().join("covey.toml"))
+            .arg("--data-dir")
+            .arg(self.data())
+            .args(["follow", url, "--every", "1"])
+            .args(more);
+        command
+    }
+
+    /// Starts a follower that serves.
+    pub fn start_mirror(&mut self, url: &str) {
+        let command = self.follow(url, &["--listen", "127.0.0.1:0", "--name", "a library"]);
+        self.start_process(command);
+    }
+
+    /// Makes this folder's mirror the coordinator.
+    pub fn take_over(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_covey-coordinator"));
+        command
+            .env_clear()
+            .args(["--listen", "127.0.0.1:0", "--config"])
+            .arg(self.folder.path().join("covey.toml"))
+            .arg("--data-dir")
+            .arg(self.data())
+            .arg("takeover");
+        self.start_process(command);
+    }
+
+    /// Starts a process and waits until it listens.
+    fn start_process(&mut self, mut command: Command) {
         assert!(self.child.is_none(), "it runs already");
-        let mut child = self
-            .command()
+        let mut child = command
             .stdout(Stdio::piped())
             .spawn()
             .expect("the coordinator starts");
@@ -296,7 +346,7 @@ impl Coordinator {
                 return (round, theta);
             }
             for signed in records {
-                let record = signed.verify(&run.coordinator).expect("signed");
+                let record = signed.verify(&run.signer(round)).expect("signed");
                 assert_eq!(record.round, round);
                 assert_eq!(record.base, Hash::of_weights(&theta));
                 let update = match &record.update {

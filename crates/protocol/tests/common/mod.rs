@@ -224,6 +224,8 @@ pub fn run_info() -> impl Strategy<Value = RunInfo> {
                     run,
                     spec,
                     coordinator,
+                    handovers: Vec::new(),
+                    mirror: None,
                     round,
                     base,
                     checkpoint,
