@@ -5,6 +5,7 @@ use std::rc::Rc;
 use covey_protocol::{
     Hash, Identity, Round,
     http::RunInfo,
+    partner::NoCredit,
     socket::{Backend, ClientFrame},
 };
 use covey_training::{Device, TrainingError};
@@ -21,7 +22,7 @@ use super::{
     progress::Progress,
     shared::Shared,
     store::Store,
-    view::State,
+    view::{CreditView, State},
     work::{Outcome, WorkError, Worker},
 };
 
@@ -36,6 +37,8 @@ pub struct Start {
     pub backend: BackendChoice,
     pub share: u8,
     pub slot: u32,
+    /// The site to credit, as the page named it.
+    pub partner: Option<String>,
 }
 
 /// Runs until the volunteer stops, telling the page how it ended.
@@ -70,9 +73,19 @@ async fn contribute(
         view.volunteer = Some(identity.id());
         view.slot = start.slot;
     });
+    let partner = start.partner.as_deref().and_then(|name| {
+        let id = name.parse().ok();
+        if id.is_none() {
+            // Such a name cannot be anybody's.
+            let credit = CreditView::of(name.to_owned(), Some(NoCredit::Unknown));
+            shared.show(|view| view.credit = Some(credit));
+        }
+        id
+    });
     spawn_local(link::keep(
         shared.clone(),
         identity.clone(),
+        partner,
         start.coordinators,
     ));
     let Some(info) = joined(shared).await else {

@@ -3,6 +3,7 @@
 use covey_protocol::{
     Hash, Round, VolunteerId,
     http::{HeldOut, RunInfo},
+    partner::NoCredit,
     socket::{Backend, Presence},
 };
 use serde::Serialize;
@@ -59,6 +60,8 @@ pub struct View {
     pub held_out: Vec<HeldOut>,
     pub peers: PeersView,
     pub connection: ConnectionView,
+    /// The site the page named; absent when it named none or the coordinator has not answered.
+    pub credit: Option<CreditView>,
     pub resumed: Option<String>,
 }
 
@@ -119,6 +122,26 @@ impl RunView {
 pub struct PeersView {
     pub total: u32,
     pub volunteers: Vec<Presence>,
+}
+
+/// Whether the site that the page named is credited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CreditView {
+    pub partner: String,
+    /// Why it is not.
+    pub refused: Option<NoCredit>,
+    /// That in words.
+    pub message: Option<&'static str>,
+}
+
+impl CreditView {
+    pub fn of(partner: String, refused: Option<NoCredit>) -> Self {
+        Self {
+            partner,
+            refused,
+            message: refused.map(NoCredit::explanation),
+        }
+    }
 }
 
 /// The control socket.

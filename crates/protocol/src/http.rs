@@ -8,6 +8,8 @@
 //! | POST [`PACKETS`] | a sealed packet | [`Receipt`](crate::record::Receipt), or [`ErrorBody`] with a 4xx or 5xx |
 //! | GET [`MODEL`] | | the current weights as SafeTensors |
 //! | GET [`SCORES`] | | [`Scores`]: what everyone's work was worth |
+//! | GET [`PARTNERS`] | | [`Partners`](crate::partner::Partners): every partner and what its visitors did |
+//! | GET [`PARTNERS`]`/{id}` | | [`PartnerView`](crate::partner::PartnerView) of one |
 //! | GET [`SOCKET`] | | upgrade to the control socket |
 //! | GET [`LEDGER`] | | [`LedgerHead`](crate::ledger::LedgerHead) |
 //! | GET [`LEDGER_ENTRIES`]`?from=N` | | journal lines from entry N, at most [`MAX_LINES`](crate::limits::MAX_LINES) of them and [`MAX_LINES_BYTES`](crate::limits::MAX_LINES_BYTES); empty at the end |
@@ -35,6 +37,7 @@ pub const RECORDS: &str = "/v1/records";
 pub const BLOBS: &str = "/v1/blobs";
 pub const PACKETS: &str = "/v1/packets";
 pub const SCORES: &str = "/v1/scores";
+pub const PARTNERS: &str = "/v1/partners";
 pub const MODEL: &str = "/v1/model.safetensors";
 pub const SOCKET: &str = "/v1/socket";
 pub const LEDGER: &str = "/v1/ledger";

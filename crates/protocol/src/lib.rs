@@ -15,12 +15,14 @@ pub mod ledger;
 pub mod limits;
 pub mod model;
 pub mod packet;
+pub mod partner;
 pub mod record;
 pub mod run;
 pub mod socket;
 pub mod update;
 
 pub use ids::{Hash, Identity, Round, SESSION_KEY_DOMAIN, SignatureBytes, VolunteerId};
+pub use partner::PartnerId;
 
 use thiserror::Error;
 
