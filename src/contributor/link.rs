@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use covey_protocol::{
-    Identity, PROTOCOL, PROTOCOL_MIN,
+    Identity, PROTOCOL, PROTOCOL_MIN, PartnerId,
     http::ErrorCode,
     record::RoundRecord,
     socket::{Backend, ClientFrame, ServerFrame, sign_hello},
@@ -26,7 +26,7 @@ use super::{
     pacing::reconnect_ms,
     platform::{jitter, now_ms, sleep},
     shared::{OpenRound, Shared},
-    view::RunView,
+    view::{CreditView, RunView},
 };
 
 /// Milliseconds for the handshake to finish.
@@ -47,7 +47,12 @@ enum End {
 }
 
 /// Keeps a connection until the tab stops.
-pub async fn keep(shared: Rc<Shared>, identity: Identity, coordinators: Vec<String>) {
+pub async fn keep(
+    shared: Rc<Shared>,
+    identity: Identity,
+    partner: Option<PartnerId>,
+    coordinators: Vec<String>,
+) {
     let mut attempt = 0u32;
     for base in coordinators.iter().cycle() {
         if shared.stopping.get() {
@@ -59,7 +64,15 @@ pub async fn keep(shared: Rc<Shared>, identity: Identity, coordinators: Vec<Stri
             view.connection.attempt = attempt;
         });
         let client = Client::new(base, shared.traffic.clone());
-        let end = connect(&shared, &identity, &client, &coordinators, &mut attempt).await;
+        let end = connect(
+            &shared,
+            &identity,
+            partner,
+            &client,
+            &coordinators,
+            &mut attempt,
+        )
+        .await;
         shared.link.borrow_mut().sender = None;
         shared.changed.set();
         if shared.stopping.get() {
@@ -98,6 +111,7 @@ pub async fn keep(shared: Rc<Shared>, identity: Identity, coordinators: Vec<Stri
 async fn connect(
     shared: &Shared,
     identity: &Identity,
+    partner: Option<PartnerId>,
     client: &Client,
     coordinators: &[String],
     attempt: &mut u32,
@@ -166,6 +180,7 @@ async fn connect(
                     signature: sign_hello(identity, &nonce),
                     client: concat!("covey-tab/", env!("CARGO_PKG_VERSION")).to_owned(),
                     backend: shared.backend.get().unwrap_or(Backend::Flex),
+                    partner,
                 };
                 if let Err(error) = outgoing.send(Wire::Text(hello.to_json())).await {
                     return End::Lost(error.to_string());
@@ -289,6 +304,9 @@ fn absorb(shared: &Shared, frame: ServerFrame) {
         ServerFrame::Presence { total, volunteers } => shared.show(|view| {
             view.peers.total = total;
             view.peers.volunteers = volunteers;
+        }),
+        ServerFrame::Credit { partner, refused } => shared.show(|view| {
+            view.credit = Some(CreditView::of(partner.to_string(), refused));
         }),
         ServerFrame::Resync { checkpoint } => {
             log::warn!("resynchronising from round {}", checkpoint.round);

@@ -66,11 +66,13 @@ impl Contribution {
                 backend,
                 share,
                 slot,
+                partner,
             } => self.start(Start {
                 coordinators,
                 backend,
                 share,
                 slot,
+                partner,
             }),
             Intent::Pause => shared.user_pause.set(true),
             Intent::Resume => shared.user_pause.set(false),

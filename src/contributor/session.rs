@@ -5,6 +5,7 @@ use std::rc::Rc;
 use covey_protocol::{
     Hash, Identity, Round,
     http::RunInfo,
+    partner::NoCredit,
     socket::{Backend, ClientFrame},
 };
 use covey_training::{Device, TrainingError};
@@ -23,7 +24,7 @@ use super::{
     shared::Shared,
     store::Store,
     validator::Validator,
-    view::State,
+    view::{CreditView, State},
     work::{Outcome, WorkError, Worker},
 };
 
@@ -38,6 +39,8 @@ pub struct Start {
     pub backend: BackendChoice,
     pub share: u8,
     pub slot: u32,
+    /// The site to credit, as the page named it.
+    pub partner: Option<String>,
 }
 
 /// Runs until the volunteer stops, telling the page how it ended.
@@ -73,9 +76,19 @@ async fn contribute(
         view.slot = start.slot;
     });
     shared.link.borrow_mut().known = store.known().await;
+    let partner = start.partner.as_deref().and_then(|name| {
+        let id = name.parse().ok();
+        if id.is_none() {
+            // Such a name cannot be anybody's.
+            let credit = CreditView::of(name.to_owned(), Some(NoCredit::Unknown));
+            shared.show(|view| view.credit = Some(credit));
+        }
+        id
+    });
     spawn_local(link::keep(
         shared.clone(),
         identity.clone(),
+        partner,
         start.coordinators,
     ));
     let Some(info) = joined(shared).await else {

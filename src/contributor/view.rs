@@ -3,6 +3,7 @@
 use covey_protocol::{
     Hash, Round, VolunteerId,
     http::{HeldOut, RunInfo},
+    partner::NoCredit,
     socket::{Backend, Presence},
 };
 use serde::Serialize;
@@ -61,6 +62,8 @@ pub struct View {
     pub peers: PeersView,
     pub connection: ConnectionView,
     pub validation: ValidationView,
+    /// The site the page named; absent when it named none or the coordinator has not answered.
+    pub credit: Option<CreditView>,
     pub resumed: Option<String>,
     /// The run's newest change of coordinator.
     pub handover: Option<HandoverView>,
@@ -157,6 +160,26 @@ pub struct ValidationView {
     pub packets: u64,
     /// Height at which its key last set weights.
     pub weights_set: Option<u64>,
+}
+
+/// Whether the site that the page named is credited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CreditView {
+    pub partner: String,
+    /// Why it is not.
+    pub refused: Option<NoCredit>,
+    /// That in words.
+    pub message: Option<&'static str>,
+}
+
+impl CreditView {
+    pub fn of(partner: String, refused: Option<NoCredit>) -> Self {
+        Self {
+            partner,
+            refused,
+            message: refused.map(NoCredit::explanation),
+        }
+    }
 }
 
 /// The control socket.

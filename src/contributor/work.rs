@@ -180,6 +180,7 @@ impl Worker {
                 packet: receipt.packet,
                 tokens: receipt.tokens,
                 received_at_ms: receipt.received_at_ms,
+                partner: receipt.partner,
             },
         });
     }

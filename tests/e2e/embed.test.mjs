@@ -86,7 +86,7 @@ function on(name, body, options = {}) {
 /** Our frames on a page, in order, once there are so many. @param {Page} page @param {Site} home */
 async function ours(page, home, count = 1) {
   return until(`${count} frames of ours`, () => {
-    const found = page.frames().filter((frame) => frame.url() === `${home.url}/embed.html`);
+    const found = page.frames().filter((frame) => frame.url().split("?")[0] === `${home.url}/embed.html`);
     return found.length === count && found;
   }, WITHIN, 100);
 }
@@ -150,7 +150,7 @@ describe("the element on a partner's page", () => {
     const module = await worker(page);
     const start = await module.intent("start");
     assert.deepEqual(start, { type: "start", coordinators: [home.url], backend: "auto", share: 75, slot: 0, partner: "example-blog" });
-    await module.tell(training(), { type: "receipt", receipt: { round: 12, packet: "e5".repeat(32), tokens: 20_480, received_at_ms: Date.now() } });
+    await module.tell(training(), { type: "receipt", receipt: { round: 12, packet: "e5".repeat(32), tokens: 20_480, received_at_ms: Date.now(), partner: "example-blog" } });
     await state(page, "working");
     await frame.getByText("Rounds accepted on this visit: 1").waitFor();
     await shot(page, "embed-working-light");
@@ -163,7 +163,7 @@ describe("the element on a partner's page", () => {
     const all = await heard(page);
     assert.ok(all.every((event) => event.bubbles && event.composed));
     assert.deepEqual((await heard(page, "ready"))[0].detail, { run: "shakespeare", operator: home.url });
-    assert.deepEqual((await heard(page, "receipt")).map((event) => event.detail), [{ round: 12, tokens: 20_480 }]);
+    assert.deepEqual((await heard(page, "receipt")).map((event) => event.detail), [{ round: 12, tokens: 20_480, partner: "example-blog" }]);
     assert.deepEqual((await heard(page, "progress"))[0].detail, { round: 12, step: 7, steps: 20, accepted: 0 });
     const said = JSON.stringify(all);
     for (const secret of [ME, "e5e5", "903", "245760"]) assert.ok(!said.includes(secret), `${secret} left the frame`);
@@ -574,7 +574,7 @@ describe("what it costs the page", () => {
     const module = await worker(page);
     for (let step = 0; step < 60; step += 1) {
       await module.tell(training({ step: step % 20, round: 12 + Math.floor(step / 20) }), { type: "loss", step, loss: 4, tokens: step });
-      if (step % 20 === 19) await module.tell({ type: "receipt", receipt: { round: 12, packet: "e5".repeat(32), tokens: 20_480, received_at_ms: Date.now() } });
+      if (step % 20 === 19) await module.tell({ type: "receipt", receipt: { round: 12, packet: "e5".repeat(32), tokens: 20_480, received_at_ms: Date.now(), partner: "example-blog" } });
       await page.waitForTimeout(40);
     }
     await call(page, "pause");

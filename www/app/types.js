@@ -54,7 +54,11 @@
  */
 /** @typedef {{round: number, loss: number}} HeldOut */
 /** @typedef {{step: number, loss: number, tokens: number}} Loss */
-/** @typedef {{round: number, packet: string, tokens: number, received_at_ms: number}} Receipt */
+/** @typedef {{round: number, packet: string, tokens: number, received_at_ms: number, partner: string | null}} Receipt */
+/**
+ * Whether the site that the page named is credited; `refused` says why not.
+ * @typedef {{partner: string, refused: "unknown" | "suspended" | null, message: string | null}} Credit
+ */
 /** @typedef {{round: number, code: string, message: string}} Rejection */
 
 /**
@@ -84,6 +88,7 @@
  * @property {{total: number, volunteers: Peer[]}} peers
  * @property {Connection} connection
  * @property {Validation} validation
+ * @property {Credit | null} credit
  * @property {string | null} resumed
  * @property {{old: string, new: string, round: number, changed_here: boolean} | null} handover
  * @property {string | null} disagreement

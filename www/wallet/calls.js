@@ -41,6 +41,9 @@ export const unlock = (amount) => ({ call: "unlock_stake", args: { netuid: NETUI
 /** @param {boolean} enabled @returns {Call} */
 export const rejectLocked = (enabled) => ({ call: "set_reject_locked_alpha", args: { enabled } });
 
+/** @param {string | null} partner @param {number} share of 65535 @returns {Call} */
+export const shareRevenue = (partner, share) => ({ call: "set_revenue_share", args: { netuid: NETUID, partner, share } });
+
 /** @param {number} proposal @returns {Call} */
 export const approve = (proposal) => ({ call: "approve", args: { proposal } });
 

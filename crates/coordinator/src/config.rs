@@ -4,9 +4,11 @@
 //! `[run]` describe the run itself: they are used when the run is created and may be left out afterwards,
 //! but never contradict it (see [`run_file`](crate::run_file)).
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use covey_ledger::AccountId;
+use covey_protocol::{PartnerId, limits::MAX_NAME};
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
@@ -38,6 +40,15 @@ A configuration file with every setting and its default:
   checkpoints_kept = 3
   log = \"info\"                   # filter, such as \"info,covey_coordinator=debug\"
   log_format = \"text\"            # or \"json\"
+  [[partners]]                   # a site whose visitors contribute; none by default
+  id = \"example-blog\"          # a to z, 0 to 9 and -, at most 32; what the element's partner says
+  name = \"Example blog\"
+  url = \"https://blog.example\"
+  origins = [\"https://blog.example\"]  # may show embed.html?partner=ID in a frame; nobody else may
+  # account = \"5…\"              # where volunteers can send a revenue share, which only they can sign
+  volunteers = 1000              # connected at once
+  joins_per_minute = 600
+  uploads_per_minute = 6000
   [limits]
   connections = 4096             # open connections at once
   requests_per_second = 200      # per address
@@ -81,6 +92,10 @@ A configuration file with every setting and its default:
   min_contributions = 1
   max_contributions = 16
   checkpoint_every = 5
+
+Suspending a partner, which is public and in the ledger's notices, and restoring it:
+  curl -X POST -H \"Authorization: Bearer $(cat DATA_DIR/admin.token)\" \\
+    http://127.0.0.1:8080/partners/ID/suspend      # or /restore; on admin_listen if that is set
 
 Exit codes: 0 after a graceful stop, 1 when something failed, 2 when a setting has to be changed, 3 when a
 mirror disagrees (see follow --help).";
@@ -195,6 +210,8 @@ pub struct Config {
     pub allow_localhost: bool,
     /// Sites that may show the embedding frame; `*` allows all.
     pub embed_origins: Vec<String>,
+    /// Sites whose visitors contribute, each credited on the receipts of its own.
+    pub partners: Vec<Partner>,
     pub trust_forwarded_for: bool,
     pub evaluate_sequences: usize,
     pub assess_sequences: usize,
@@ -205,6 +222,40 @@ pub struct Config {
     pub limits: Limits,
     /// What the run must be; see [`run_file`](crate::run_file).
     pub run: Map<String, Value>,
+}
+
+/// A site whose visitors contribute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partner {
+    pub id: PartnerId,
+    pub name: String,
+    /// Its own page, for people.
+    pub url: String,
+    /// Sites that may show the frame for it.
+    pub origins: Vec<String>,
+    /// Where volunteers can send a revenue share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// Most of its visitors that are connected at once.
+    #[serde(default = "volunteers")]
+    pub volunteers: usize,
+    #[serde(default = "joins_per_minute")]
+    pub joins_per_minute: u32,
+    #[serde(default = "uploads_per_minute")]
+    pub uploads_per_minute: u32,
+}
+
+const fn volunteers() -> usize {
+    1000
+}
+
+const fn joins_per_minute() -> u32 {
+    600
+}
+
+const fn uploads_per_minute() -> u32 {
+    6000
 }
 
 /// How much strangers may ask for.
@@ -236,6 +287,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             allow_localhost: true,
             embed_origins: Vec::new(),
+            partners: Vec::new(),
             trust_forwarded_for: false,
             evaluate_sequences: 64,
             assess_sequences: 8,
@@ -267,7 +319,7 @@ impl Default for Limits {
     }
 }
 
-const TOP_LEVEL: [&str; 18] = [
+const TOP_LEVEL: [&str; 19] = [
     "listen",
     "admin_listen",
     "data_dir",
@@ -277,6 +329,7 @@ const TOP_LEVEL: [&str; 18] = [
     "allowed_origins",
     "allow_localhost",
     "embed_origins",
+    "partners",
     "trust_forwarded_for",
     "evaluate_sequences",
     "assess_sequences",
@@ -287,6 +340,18 @@ const TOP_LEVEL: [&str; 18] = [
     "limits",
     "run",
 ];
+
+/// Longest address of a partner's own page.
+const MAX_URL: usize = 512;
+
+/// Whether a text is an origin and can say nothing else in a header.
+#[must_use]
+pub fn is_origin(text: &str) -> bool {
+    let rest = text.strip_prefix("https://");
+    let rest = rest.or_else(|| text.strip_prefix("http://"));
+    let safe = |b: u8| b.is_ascii_alphanumeric() || b":.-_[]".contains(&b);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(safe))
+}
 
 impl Config {
     /// Puts the sources together.
@@ -347,8 +412,34 @@ impl Config {
         ];
         match zero.into_iter().find(|(_, zero)| *zero) {
             Some((name, _)) => Err(CoordinatorError::Config(format!("{name} must be above 0"))),
-            None => Ok(()),
+            None => self.check_partners(),
         }
+    }
+
+    fn check_partners(&self) -> Result<(), CoordinatorError> {
+        let mut ids = BTreeSet::new();
+        for partner in &self.partners {
+            let web = |text: &str| text.starts_with("https://") || text.starts_with("http://");
+            let problem = if !ids.insert(partner.id) {
+                "there are two of them"
+            } else if partner.name.trim().is_empty() || partner.name.len() > MAX_NAME {
+                "its name has 1 to 64 bytes"
+            } else if !web(&partner.url) || partner.url.len() > MAX_URL {
+                "its url is an address such as https://blog.example"
+            } else if !partner.origins.iter().all(|origin| is_origin(origin)) {
+                "its origins are addresses without a path, such as https://blog.example"
+            } else if partner.volunteers == 0
+                || partner.joins_per_minute == 0
+                || partner.uploads_per_minute == 0
+            {
+                "its limits must be above 0"
+            } else {
+                continue;
+            };
+            let message = format!("partners: {}: {problem}", partner.id);
+            return Err(CoordinatorError::Config(message));
+        }
+        Ok(())
     }
 
     /// The corpus folder.

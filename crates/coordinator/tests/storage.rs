@@ -8,10 +8,10 @@ use std::{fs, path::Path};
 
 use bytes::Bytes;
 use covey_coordinator::storage::{
-    BlobSource, Blobs, Journal, LocalBlobs, RedbJournal, StorageError,
+    BlobSource, Blobs, Journal, LocalBlobs, PartnerTotals, RedbJournal, StorageError,
 };
 use covey_protocol::{
-    Hash, Identity, Round, VolunteerId,
+    Hash, Identity, PartnerId, Round, VolunteerId,
     http::HeldOut,
     record::{Checkpoint, Exclusion, ExclusionReason, RoundRecord, SignedRecord},
 };
@@ -26,6 +26,7 @@ fn acceptance(round: u64, volunteer: u8) -> Acceptance {
         packet: Hash::of(&[round as u8, volunteer]),
         inner_steps: 4,
         tokens: 128,
+        partner: None,
         received_at_ms: 1_000 + u64::from(volunteer),
     }
 }
@@ -45,6 +46,47 @@ fn record(round: u64, accepted: &[Acceptance]) -> SignedRecord {
         excluded: Vec::new(),
     }
     .sign(&Identity::from_secret([1; 32]))
+}
+
+/// What a partner's page is made of: each merged packet counts once, whatever is tried again.
+fn journal_counts_partners(open: impl Fn() -> Box<dyn Journal>) {
+    let blog: PartnerId = "example-blog".parse().expect("an id");
+    let with = |round, volunteer, partner| Acceptance {
+        partner,
+        ..acceptance(round, volunteer)
+    };
+    let journal = open();
+    assert!(journal.partners().expect("read").is_empty());
+    let (a, b) = (with(0, 1, Some(blog)), with(0, 2, None));
+    let ghost = with(0, 3, Some(blog));
+    for acceptance in [&a, &b, &ghost] {
+        journal.accept(acceptance, b"packet").expect("kept");
+    }
+    drop(journal);
+
+    let journal = open();
+    let kept = journal.acceptances(Round(0)).expect("read");
+    assert_eq!(kept, [a, b, ghost], "credit is part of what is acknowledged");
+    let first = record(0, &[a, b]);
+    // The first write may have reached the disk although it failed.
+    journal.record(&first, None).expect("kept");
+    journal.record(&first, None).expect("kept again");
+    assert_eq!(journal.acceptances(Round(0)).expect("read"), [a, b]);
+    let (c, d) = (with(1, 1, Some(blog)), with(1, 4, Some(blog)));
+    journal.accept(&c, b"packet").expect("kept");
+    journal.accept(&d, b"packet").expect("kept");
+    journal.record(&record(1, &[c, d]), None).expect("kept");
+    drop(journal);
+
+    let totals = open().partners().expect("read");
+    let wanted = PartnerTotals {
+        rounds: 2,
+        packets: 3,
+        tokens: 384,
+        volunteers: 2,
+        last_ms: Some(1004),
+    };
+    assert_eq!(totals.into_iter().collect::<Vec<_>>(), [(blog, wanted)]);
 }
 
 /// Two rounds, then whatever reopening does.

@@ -127,6 +127,15 @@ pub enum Call {
     /// (section 1.8, with the cliff of 4.2).
     UnlockStake { netuid: NetUid, amount: Alpha },
 
+    // Partners.
+    /// Gives a part of what the signer earns by contributing, of 65535, to a partner's account from the
+    /// next epoch on; nobody or nothing ends that.
+    SetRevenueShare {
+        netuid: NetUid,
+        partner: Option<AccountId>,
+        share: u16,
+    },
+
     // Keys.
     /// Registers a hotkey on a subnet for the current burn, making it the signer's if it is new.
     BurnedRegister { netuid: NetUid, hotkey: AccountId },

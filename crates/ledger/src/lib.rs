@@ -29,6 +29,7 @@ pub mod lock;
 pub mod map;
 pub mod notice;
 pub mod params;
+pub mod partner;
 pub mod pool;
 pub mod shares;
 pub mod signing;

@@ -290,3 +290,14 @@ fn an_epoch_is_paid_by_the_journal_even_after_years_of_silence() {
 fn genesis_tao() -> u64 {
     5 * 1000 * T + 10_000 * T
 }
+
+#[test]
+fn a_state_without_partners_hashes_as_before_there_were_any() {
+    let mut ledger = ledger();
+    go_to(&mut ledger, 720);
+    // Written down before the ledger knew of partners.
+    let state = "d83f09090ba1b00df39911a04b694d512a7b668d1449af518680f64abf096955";
+    let head = "05d92a5db5d6bc2f8f1c5b423bcd712167f4b9c9d68839362c03725a1a7c2ac1";
+    assert_eq!(ledger.state().hash().to_string(), state);
+    assert_eq!(ledger.head().to_string(), head);
+}

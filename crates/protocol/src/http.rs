@@ -13,6 +13,8 @@
 //! | GET [`VALIDATIONS`]`?from=N&validator=ID` | | [`Validations`](crate::validation::Validations) of rounds from N that take no more; of everyone or of one |
 //! | GET [`WITNESSES`] | | [`Witnesses`](crate::witness::Witnesses): who recomputed the run, and how far |
 //! | POST [`WITNESSES`] | [`SignedStatement`](crate::witness::SignedStatement) | nothing, or [`ErrorBody`] |
+//! | GET [`PARTNERS`] | | [`Partners`](crate::partner::Partners): every partner and what its visitors did |
+//! | GET [`PARTNERS`]`/{id}` | | [`PartnerView`](crate::partner::PartnerView) of one |
 //! | GET [`SOCKET`] | | upgrade to the control socket |
 //! | GET [`LEDGER`] | | [`LedgerHead`](crate::ledger::LedgerHead) |
 //! | GET [`LEDGER_ENTRIES`]`?from=N` | | journal lines from entry N, at most [`MAX_LINES`](crate::limits::MAX_LINES) of them and [`MAX_LINES_BYTES`](crate::limits::MAX_LINES_BYTES); empty at the end |
@@ -45,6 +47,7 @@ pub const PACKETS: &str = "/v1/packets";
 pub const SCORES: &str = "/v1/scores";
 pub const VALIDATORS: &str = "/v1/validators";
 pub const VALIDATIONS: &str = "/v1/validations";
+pub const PARTNERS: &str = "/v1/partners";
 pub const MODEL: &str = "/v1/model.safetensors";
 pub const WITNESSES: &str = "/v1/witnesses";
 pub const SOCKET: &str = "/v1/socket";

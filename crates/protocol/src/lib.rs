@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod limits;
 pub mod model;
 pub mod packet;
+pub mod partner;
 pub mod record;
 pub mod run;
 pub mod socket;
@@ -24,6 +25,7 @@ pub mod validation;
 pub mod witness;
 
 pub use ids::{Hash, Identity, Round, SESSION_KEY_DOMAIN, SignatureBytes, VolunteerId};
+pub use partner::PartnerId;
 
 use thiserror::Error;
 

@@ -23,6 +23,8 @@ pub const MAX_VOCABULARY: usize = 65_536;
 pub const MAX_TOKEN_BYTES: usize = 256;
 /// Longest name a volunteer, client or run may call itself, in bytes.
 pub const MAX_NAME: usize = 64;
+/// Longest id of a partner, in bytes.
+pub const MAX_PARTNER: usize = 32;
 /// Most volunteers listed in one presence frame; the total is sent beside the list.
 pub const MAX_PRESENCE: usize = 100;
 /// Most points of the held-out history sent to a newcomer.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Hash, Identity, ProtocolError, Round, SignatureBytes, VolunteerId};
+use crate::{Hash, Identity, PartnerId, ProtocolError, Round, SignatureBytes, VolunteerId};
 
 const RECORD_DOMAIN: &str = "covey 2026-11 round record signature";
 const RECEIPT_DOMAIN: &str = "covey 2026-11 receipt signature";
@@ -19,6 +19,10 @@ pub struct Contribution {
     pub packet: Hash,
     pub inner_steps: u32,
     pub tokens: u32,
+    /// The site it is credited to. Not written when there is none, so that records from before there
+    /// were partners keep their names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner: Option<PartnerId>,
 }
 
 /// A packet that has a receipt but was left out of the merge.
@@ -178,7 +182,10 @@ pub struct Receipt {
     pub tokens: u32,
     /// The coordinator's clock, milliseconds since 1970.
     pub received_at_ms: u64,
-    /// Over all fields above.
+    /// The site it is credited to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner: Option<PartnerId>,
+    /// Over all fields above; without a partner, over the same bytes as before there were any.
     pub signature: SignatureBytes,
 }
 
@@ -191,6 +198,8 @@ impl Receipt {
         bytes.extend(self.packet.0);
         bytes.extend(self.tokens.to_le_bytes());
         bytes.extend(self.received_at_ms.to_le_bytes());
+        // Last, and everything before it has a fixed length: no other receipt has the same bytes.
+        bytes.extend(self.partner.iter().flat_map(|id| id.as_str().bytes()));
         bytes
     }
 
@@ -232,6 +241,56 @@ mod tests {
             serde_json::from_str::<RoundRecord>(&json).unwrap(),
             record()
         );
+    }
+
+    #[test]
+    fn a_contribution_without_a_partner_reads_and_hashes_as_before_there_were_any() {
+        let mut record = record();
+        let contribution = Contribution {
+            volunteer: VolunteerId([4; 32]),
+            packet: Hash([5; 32]),
+            inner_steps: 1,
+            tokens: 2,
+            partner: None,
+        };
+        record.contributions = vec![contribution];
+        let (json, hash) = (serde_json::to_string(&record).unwrap(), record.hash());
+        assert!(!json.contains("partner"));
+        assert_eq!(serde_json::from_str::<RoundRecord>(&json).unwrap(), record);
+        record.contributions[0].partner = Some("example-blog".parse().unwrap());
+        assert_ne!(record.hash(), hash, "credit is part of what is signed");
+        let json = serde_json::to_string(&record).unwrap();
+        assert!(json.contains("\"partner\":\"example-blog\""));
+        assert_eq!(serde_json::from_str::<RoundRecord>(&json).unwrap(), record);
+    }
+
+    #[test]
+    fn a_receipt_vouches_for_its_partner_and_without_one_is_what_it_always_was() {
+        let identity = Identity::from_secret([7; 32]);
+        let receipt = Receipt {
+            run: Hash([1; 32]),
+            round: Round(3),
+            volunteer: VolunteerId([4; 32]),
+            packet: Hash([5; 32]),
+            tokens: 6,
+            received_at_ms: 7,
+            partner: None,
+            signature: SignatureBytes([0; 64]),
+        };
+        assert_eq!(receipt.signed_bytes().len(), 116);
+        let credited = Receipt {
+            partner: Some("example-blog".parse().unwrap()),
+            ..receipt
+        }
+        .sign(&identity);
+        assert_eq!(credited.verify(&identity.id()), Ok(()));
+        for partner in [None, Some("example-blo".parse().unwrap())] {
+            let other = Receipt {
+                partner,
+                ..credited.clone()
+            };
+            assert!(other.verify(&identity.id()).is_err(), "{partner:?}");
+        }
     }
 
     #[test]

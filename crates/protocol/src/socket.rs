@@ -16,6 +16,7 @@ use crate::{
     Hash, Identity, PROTOCOL, ProtocolError, Round, SignatureBytes, VolunteerId,
     http::{ErrorCode, HeldOut, RunInfo},
     limits::{MAX_CLIENT_FRAME, MAX_FRAME, MAX_NAME},
+    partner::{NoCredit, PartnerId},
     record::{Checkpoint, SignedRecord},
     witness::SignedStatement,
 };
@@ -43,6 +44,9 @@ pub enum ClientFrame {
         /// Program and version, for the operator.
         client: String,
         backend: Backend,
+        /// The site whose frame this tab works in; answered with [`ServerFrame::Credit`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        partner: Option<PartnerId>,
     },
     /// Takes part in a round: the round will wait for this volunteer until its deadline.
     Join { round: Round },
@@ -96,6 +100,14 @@ pub enum ServerFrame {
         /// All connected volunteers, of whom the first hundred are listed.
         total: u32,
         volunteers: Vec<Presence>,
+    },
+    /// Whether receipts name the partner of the hello. Sent after the welcome to tabs that named one,
+    /// and again when the operator suspends or restores the partner.
+    Credit {
+        partner: PartnerId,
+        /// Why they do not; absent when they do.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<NoCredit>,
     },
     /// The volunteer's weights are not the run's: start again from this checkpoint.
     Resync {

@@ -112,6 +112,7 @@ impl RoundsMachine {
             packet: submission.packet,
             inner_steps: submission.inner_steps,
             tokens: submission.tokens,
+            partner: submission.partner,
             received_at_ms: self.now_ms,
         };
         let place = Place {

@@ -2,7 +2,7 @@
 //! [`Event`](crate::Event) of its own.
 
 use covey_protocol::{
-    Hash, Round, VolunteerId,
+    Hash, PartnerId, Round, VolunteerId,
     http::ErrorCode,
     record::{Contribution, RoundRecord},
     socket::Presence,
@@ -28,6 +28,8 @@ pub struct Acceptance {
     pub packet: Hash,
     pub inner_steps: u32,
     pub tokens: u32,
+    /// The site it is credited to.
+    pub partner: Option<PartnerId>,
     /// When it was admitted, milliseconds since 1970.
     pub received_at_ms: u64,
 }
@@ -41,6 +43,7 @@ impl Acceptance {
             packet: self.packet,
             inner_steps: self.inner_steps,
             tokens: self.tokens,
+            partner: self.partner,
         }
     }
 }

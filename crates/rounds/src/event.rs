@@ -1,7 +1,7 @@
 //! Everything that can happen to the rounds, from volunteers and from the world that carries out
 //! [`Effect`](crate::Effect)s.
 
-use covey_protocol::{Hash, Round, VolunteerId, record::Exclusion, socket::Backend};
+use covey_protocol::{Hash, PartnerId, Round, VolunteerId, record::Exclusion, socket::Backend};
 
 use crate::effect::Ticket;
 
@@ -94,4 +94,6 @@ pub struct Submission {
     pub packet: Hash,
     pub inner_steps: u32,
     pub tokens: u32,
+    /// The site it is credited to, if the operator knows that site.
+    pub partner: Option<PartnerId>,
 }

@@ -78,6 +78,7 @@ fn submission(machine: &RoundsMachine, n: u8) -> Submission {
         packet: packet(n),
         inner_steps: 20,
         tokens: 1000,
+        partner: None,
     }
 }
 
@@ -565,6 +566,7 @@ fn a_recovered_round_holds_its_acknowledged_packets_and_closes_without_anyone() 
         packet: packet(1),
         inner_steps: 20,
         tokens: 1000,
+        partner: None,
         received_at_ms: 5,
     };
     let snapshot = Snapshot {

@@ -380,6 +380,7 @@ impl World {
             packet: Hash::of(&content),
             inner_steps: 20,
             tokens: 100,
+            partner: None,
         }));
     }
 

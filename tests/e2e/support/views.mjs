@@ -9,6 +9,7 @@ const IDLE = {
   peers: { total: 0, volunteers: [] },
   connection: { url: "http://coordinator.test:7000", connected: false, attempt: 0, retry_at_ms: null, error: null },
   validation: { on: false, only: false, active: false, status: "", stake: null, rounds: 0, packets: 0, weights_set: null },
+  credit: null,
   resumed: null,
 };
 

@@ -189,6 +189,7 @@ impl<'a> Arena<'a> {
                 packet: packet.hash(),
                 inner_steps: packet.header.inner_steps,
                 tokens: packet.header.tokens,
+                partner: None,
                 // Copies need what they copy.
                 received_at_ms: 1000 * u64::from(!peer.kind.trains()) + number as u64,
             };

@@ -119,6 +119,7 @@ impl Coordinator {
             packet: acceptance.packet,
             tokens: acceptance.tokens,
             received_at_ms: acceptance.received_at_ms,
+            partner: acceptance.partner,
             signature: SignatureBytes([0; 64]),
         }
         .sign(&self.identity);

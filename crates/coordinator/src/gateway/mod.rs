@@ -12,6 +12,7 @@ pub mod operator;
 pub mod origin;
 pub mod packets;
 pub mod pages;
+pub mod partners;
 pub mod socket;
 pub mod validation;
 pub mod witnesses;
@@ -33,6 +34,7 @@ use self::{
     ledger::Ledger,
     limits::{RateLimits, Uploads},
     origin::Origins,
+    partners::Partners,
 };
 use crate::{
     actor::Handle,
@@ -61,6 +63,7 @@ pub struct Gateway {
     pub(crate) mirror: Option<Arc<Mirror>>,
     pub(crate) origins: Arc<Origins>,
     pub(crate) limits: Arc<RateLimits>,
+    pub(crate) partners: Arc<Partners>,
     /// Packets being read and checked at once.
     pub(crate) uploads: Arc<Uploads>,
     /// Control sockets open at once.
@@ -102,6 +105,7 @@ impl Gateway {
             mirror,
         } = parts;
         Self {
+            partners: Arc::new(Partners::new(&config, ledger.clone())),
             ledger: Ledger::new(ledger),
             sheets: Arc::new(sheets),
             witnesses,
@@ -144,6 +148,8 @@ impl Gateway {
             .route(&format!("{}/{{name}}", http::BLOBS), get(blobs::blob))
             .route(http::SCORES, get(api::scores))
             .route(http::MODEL, get(api::model))
+            .route(http::PARTNERS, get(partners::list))
+            .route(&format!("{}/{{id}}", http::PARTNERS), get(partners::one))
             .route(http::PACKETS, post(packets::submit))
             .route(
                 &format!("{}/{{id}}", http::VALIDATORS),
@@ -173,7 +179,7 @@ impl Gateway {
             rest = rest.merge(self.operator());
         }
         rest = match &self.config.www {
-            Some(www) => rest.fallback_service(pages::files(www, &self.config.embed_origins)),
+            Some(www) => rest.fallback_service(pages::files(www, &self.config)),
             None => rest.fallback(error::not_found),
         };
         api.merge(rest.layer(limited()))
@@ -187,6 +193,8 @@ impl Gateway {
             .route("/status", get(operator::status))
             .route("/status.css", get(operator::style))
             .route("/ledger/advance", post(ledger::advance::advance))
+            .route("/partners/{id}/suspend", post(partners::suspend))
+            .route("/partners/{id}/restore", post(partners::restore))
             .with_state(self.clone())
     }
 }

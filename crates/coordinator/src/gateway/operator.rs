@@ -130,6 +130,7 @@ fn page(gateway: &Gateway, inspection: &Inspection) -> String {
         ("Packets accepted", metrics.accepted.get().to_string()),
         ("Packets refused", refusals(metrics.refusals())),
         ("Ledger", gateway.ledger.view().words()),
+        ("Partners", gateway.partners.words()),
         ("Storage errors", metrics.storage_errors.get().to_string()),
         (
             "Newest checkpoint",

@@ -25,7 +25,7 @@ use axum::{
 };
 use bytes::Bytes;
 use covey_protocol::{
-    Hash, PROTOCOL, PROTOCOL_MIN, VolunteerId,
+    Hash, PROTOCOL, PROTOCOL_MIN, PartnerId, VolunteerId,
     http::{ErrorBody, ErrorCode},
     limits::MAX_FRAME,
     socket::{Backend, ClientFrame, ServerFrame, verify_hello},
@@ -41,6 +41,7 @@ use super::{
     Gateway,
     error::Refusal,
     limits::{limited, quota},
+    partners::Visit,
     witnesses::{self, is_a_mirror},
 };
 use crate::{
@@ -114,6 +115,13 @@ struct Session {
     refused: u32,
 }
 
+/// Who came, checked.
+struct Hello {
+    volunteer: VolunteerId,
+    backend: Backend,
+    partner: Option<PartnerId>,
+}
+
 /// Why a session ends; what it is told.
 enum End {
     /// The other side is gone, or nothing more can be sent to it.
@@ -133,7 +141,7 @@ impl End {
 impl Session {
     async fn run(mut self) {
         let end = match self.handshake().await {
-            Ok((volunteer, backend)) => self.serve(volunteer, backend).await,
+            Ok(hello) => self.serve(hello).await,
             Err(end) => end,
         };
         let close = match end {
@@ -162,7 +170,7 @@ impl Session {
         let _ = self.send(Message::Close(Some(close))).await;
     }
 
-    async fn handshake(&mut self) -> Result<(VolunteerId, Backend), End> {
+    async fn handshake(&mut self) -> Result<Hello, End> {
         if let Some(mirror) = &self.gateway.mirror {
             return Err(End::Denied(is_a_mirror(mirror)));
         }
@@ -186,6 +194,7 @@ impl Session {
             signature,
             client,
             backend,
+            partner,
         } = first?
         else {
             let message = "The first frame must be a hello.";
@@ -202,10 +211,19 @@ impl Session {
         verify_hello(&volunteer, &nonce, &signature)
             .map_err(|error| End::denied(code_of(&error), error.to_string()))?;
         tracing::debug!(%volunteer, client, ?backend, "volunteer connected");
-        Ok((volunteer, backend))
+        Ok(Hello {
+            volunteer,
+            backend,
+            partner,
+        })
     }
 
-    async fn serve(&mut self, volunteer: VolunteerId, backend: Backend) -> End {
+    async fn serve(&mut self, hello: Hello) -> End {
+        let Hello {
+            volunteer,
+            backend,
+            partner,
+        } = hello;
         let journal = self.gateway.journal.clone();
         let accepted = match blocking(move || journal.accepted_from(volunteer)).await {
             Ok(accepted) => accepted,
@@ -217,6 +235,18 @@ impl Session {
         let session = SessionId(self.gateway.next_session.fetch_add(1, Ordering::Relaxed));
         let (outbox, mut frames) = mpsc::channel(QUEUE);
         let commands = self.gateway.handle.commands.clone();
+        let mut visit = None;
+        if let Some(partner) = partner {
+            match self.gateway.partners.join(partner, volunteer, session) {
+                Ok(joined) => {
+                    if let Err(end) = self.send(Message::Text(text(&joined.credit()))).await {
+                        return end;
+                    }
+                    visit = Some(joined);
+                }
+                Err(refused) => return End::denied(ErrorCode::Busy, refused.message()),
+            }
+        }
         let connect = Command::Connect {
             volunteer,
             session,
@@ -235,6 +265,14 @@ impl Session {
                 frame = frames.recv() => {
                     let Some(frame) = frame else { break End::Closed };
                     if let Err(end) = self.send(Message::Text(frame)).await {
+                        break end;
+                    }
+                }
+                () = changed(&mut visit) => {
+                    let credit = visit.as_ref().map(|visit| text(&visit.credit()));
+                    if let Some(credit) = credit
+                        && let Err(end) = self.send(Message::Text(credit)).await
+                    {
                         break end;
                     }
                 }
@@ -350,6 +388,14 @@ impl Session {
         self.gateway.metrics.bad_frame(code);
         let frame = ServerFrame::Error { code, message };
         self.send(Message::Text(text(&frame))).await
+    }
+}
+
+/// Waits until the standing of a visit's partner may have changed.
+async fn changed(visit: &mut Option<Visit>) {
+    match visit {
+        Some(visit) => visit.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -141,6 +141,16 @@ impl Keeper {
                     id,
                     answer,
                 } => group.push((request, id, answer)),
+                Command::Partnership {
+                    partner,
+                    suspended,
+                    answer,
+                } => {
+                    self.record(std::mem::take(&mut group));
+                    let result = self.partnership(partner, suspended);
+                    // Whoever asked may have gone.
+                    let _ = answer.send(result);
+                }
                 Command::Advance { blocks, answer } => {
                     self.record(std::mem::take(&mut group));
                     let result = self.advance(blocks);

@@ -42,7 +42,9 @@ use covey_ledger::{
     notice::Status,
     signing::session::SignedSession,
 };
-use covey_protocol::{Hash, Identity, SignatureBytes, VolunteerId, ledger::LedgerHead};
+use covey_protocol::{
+    Hash, Identity, PartnerId, SignatureBytes, VolunteerId, ledger::LedgerHead,
+};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use self::{
@@ -202,6 +204,11 @@ pub(crate) enum Command {
         request: Request,
         id: Hash,
         answer: oneshot::Sender<Result<Recorded, Refused>>,
+    },
+    Partnership {
+        partner: PartnerId,
+        suspended: bool,
+        answer: oneshot::Sender<Result<(), Refused>>,
     },
     Advance {
         blocks: u64,
@@ -371,6 +378,20 @@ impl Handle {
     pub async fn advance(&self, blocks: u64) -> Result<Height, Refused> {
         let (answer, answered) = oneshot::channel();
         self.send(Command::Advance { blocks, answer })?;
+        answered.await.unwrap_or(Err(Refused::Unavailable))
+    }
+
+    /// Suspends a partner or restores it; returns when everybody can see it.
+    ///
+    /// # Errors
+    /// When that is how it stands already, and when the disk fails.
+    pub async fn partnership(&self, partner: PartnerId, suspended: bool) -> Result<(), Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Command::Partnership {
+            partner,
+            suspended,
+            answer,
+        })?;
         answered.await.unwrap_or(Err(Refused::Unavailable))
     }
 

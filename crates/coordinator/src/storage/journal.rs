@@ -7,14 +7,29 @@
 //!
 //! Calls block; use [`blocking`](super::blocking) on a runtime.
 
+use std::collections::BTreeMap;
+
 use covey_protocol::{
-    Round, VolunteerId,
+    PartnerId, Round, VolunteerId,
     http::HeldOut,
     record::{Checkpoint, SignedRecord},
 };
 use covey_rounds::Acceptance;
 
 use super::StorageError;
+
+/// What a partner's visitors contributed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartnerTotals {
+    /// Rounds with at least one merged packet.
+    pub rounds: u64,
+    pub packets: u64,
+    pub tokens: u64,
+    /// Different keys that these are from.
+    pub volunteers: u64,
+    /// When the newest of them came, milliseconds since 1970.
+    pub last_ms: Option<u64>,
+}
 
 /// Durable facts about one run.
 pub trait Journal: Send + Sync + 'static {
@@ -40,6 +55,9 @@ pub trait Journal: Send + Sync + 'static {
 
     /// At most `limit` records from a round on.
     fn records(&self, from: Round, limit: usize) -> Result<Vec<SignedRecord>, StorageError>;
+
+    /// What was credited to each partner over the whole run, counted as records were kept.
+    fn partners(&self) -> Result<BTreeMap<PartnerId, PartnerTotals>, StorageError>;
 
     fn last_record(&self) -> Result<Option<SignedRecord>, StorageError>;
 

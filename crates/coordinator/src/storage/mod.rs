@@ -14,7 +14,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use blobs::{BlobSource, Blobs, LocalBlobs};
-pub use journal::Journal;
+pub use journal::{Journal, PartnerTotals};
 pub use redb_journal::RedbJournal;
 
 /// A disk or database failed. Nothing of the failed write remains visible.

@@ -1,10 +1,10 @@
 //! The embedded journal: one redb file. redb commits with a sync before it returns and recovers by
 //! itself after a crash; its file lock keeps a second coordinator out.
 
-use std::{path::Path, time::SystemTime};
+use std::{collections::BTreeMap, path::Path, time::SystemTime};
 
 use covey_protocol::{
-    Hash, Round, VolunteerId,
+    Hash, PartnerId, Round, VolunteerId,
     http::HeldOut,
     record::{Checkpoint, RoundRecord, SignedRecord},
 };
@@ -12,7 +12,7 @@ use covey_rounds::Acceptance;
 use redb::{Database, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
 use super::{
-    Journal, StorageError,
+    Journal, PartnerTotals, StorageError,
     reopening::{Opener, Reopening},
 };
 
@@ -24,6 +24,14 @@ const PACKETS: TableDefinition<(u64, Id), &[u8]> = TableDefinition::new("packets
 /// (round, volunteer) to (packet, inner steps, tokens, received at).
 const ACCEPTANCES: TableDefinition<(u64, Id), (Id, u32, u32, u64)> =
     TableDefinition::new("acceptances");
+/// (round, volunteer) to the partner its packet is credited to, if there is one.
+const CREDITS: TableDefinition<(u64, Id), &str> = TableDefinition::new("credits");
+/// Partner to (rounds, packets, tokens, volunteers, newest packet's time or 0), of what was merged.
+const PARTNERS: TableDefinition<&str, (u64, u64, u64, u64, u64)> =
+    TableDefinition::new("partners");
+/// (partner, volunteer) for everyone counted there.
+const PARTNER_VOLUNTEERS: TableDefinition<(&str, Id), ()> =
+    TableDefinition::new("partner_volunteers");
 /// Volunteer to the number of its accepted packets.
 const VOLUNTEERS: TableDefinition<Id, u64> = TableDefinition::new("volunteers");
 /// Round to the record's JSON.
@@ -77,6 +85,9 @@ impl RedbJournal {
             transaction.open_table(CHECKPOINTS)?;
             transaction.open_table(HELD_OUT)?;
             transaction.open_table(BOOK)?;
+            transaction.open_table(CREDITS)?;
+            transaction.open_table(PARTNERS)?;
+            transaction.open_table(PARTNER_VOLUNTEERS)?;
             Ok(found.unwrap_or(VERSION))
         })?;
         if found > VERSION {
@@ -107,6 +118,41 @@ fn decode(bytes: &[u8]) -> Result<SignedRecord, StorageError> {
     serde_json::from_slice(bytes).map_err(|_| StorageError::Unreadable("a record"))
 }
 
+/// Counts a new record's contributions for their partners, in the transaction that keeps the record, so
+/// that each counts once whatever fails in between.
+fn credit(transaction: &WriteTransaction, record: &RoundRecord) -> Result<(), redb::Error> {
+    let acceptances = transaction.open_table(ACCEPTANCES)?;
+    let mut totals = transaction.open_table(PARTNERS)?;
+    let mut volunteers = transaction.open_table(PARTNER_VOLUNTEERS)?;
+    let mut seen: Vec<PartnerId> = Vec::new();
+    for contribution in &record.contributions {
+        let Some(partner) = contribution.partner else {
+            continue;
+        };
+        let (id, volunteer) = (partner.as_str(), contribution.volunteer.0);
+        let known = totals.get(id)?.map(|value| value.value());
+        let (mut rounds, packets, tokens, mut people, last) = known.unwrap_or_default();
+        if !seen.contains(&partner) {
+            seen.push(partner);
+            rounds = rounds.saturating_add(1);
+        }
+        if volunteers.insert((id, volunteer), ())?.is_none() {
+            people = people.saturating_add(1);
+        }
+        let received = acceptances.get((record.round.0, volunteer))?;
+        let received = received.map_or(0, |value| value.value().3);
+        let value = (
+            rounds,
+            packets.saturating_add(1),
+            tokens.saturating_add(u64::from(contribution.tokens)),
+            people,
+            last.max(received),
+        );
+        totals.insert(id, value)?;
+    }
+    Ok(())
+}
+
 impl Journal for RedbJournal {
     fn accept(&self, acceptance: &Acceptance, sealed: &[u8]) -> Result<(), StorageError> {
         let key = (acceptance.round.0, acceptance.volunteer.0);
@@ -122,6 +168,10 @@ impl Journal for RedbJournal {
                 .open_table(ACCEPTANCES)?
                 .insert(key, value)?
                 .is_some();
+            if let Some(partner) = &acceptance.partner {
+                let mut credits = transaction.open_table(CREDITS)?;
+                credits.insert(key, partner.as_str())?;
+            }
             if !known {
                 let mut volunteers = transaction.open_table(VOLUNTEERS)?;
                 let before = volunteers.get(key.1)?.map_or(0, |value| value.value());
@@ -146,6 +196,7 @@ impl Journal for RedbJournal {
     fn acceptances(&self, from: Round) -> Result<Vec<Acceptance>, StorageError> {
         self.read(|transaction| {
             let table = transaction.open_table(ACCEPTANCES)?;
+            let credits = transaction.open_table(CREDITS)?;
             let mut all = Vec::new();
             for entry in table.range((from.0, [0; 32])..)? {
                 let (key, value) = entry?;
@@ -157,6 +208,10 @@ impl Journal for RedbJournal {
                     packet: Hash(packet),
                     inner_steps,
                     tokens,
+                    // Written from an id, so it reads as one.
+                    partner: credits
+                        .get((round, volunteer))?
+                        .and_then(|id| id.value().parse().ok()),
                     received_at_ms,
                 });
             }
@@ -177,9 +232,13 @@ impl Journal for RedbJournal {
             .map_err(|_| StorageError::Unreadable("a record before it was written"))?;
         let round = record.record.round.0;
         self.write(|transaction| {
-            transaction
+            let known = transaction
                 .open_table(RECORDS)?
-                .insert(round, json.as_slice())?;
+                .insert(round, json.as_slice())?
+                .is_some();
+            if !known {
+                credit(transaction, &record.record)?;
+            }
             if let Some(book) = book {
                 transaction.open_table(BOOK)?.insert(BOOK_KEY, book)?;
             }
@@ -199,6 +258,17 @@ impl Journal for RedbJournal {
                 let wanted = (VolunteerId(id), Hash(value.0));
                 merged.chain(left_out).any(|listed| listed == wanted)
             })?;
+            let mut credits = transaction.open_table(CREDITS)?;
+            let mut gone = Vec::new();
+            for entry in credits.range((round, [0; 32])..=(round, [255; 32]))? {
+                let key = entry?.0.value();
+                if acceptances.get(key)?.is_none() {
+                    gone.push(key);
+                }
+            }
+            for key in gone {
+                credits.remove(key)?;
+            }
             Ok(())
         })
     }
@@ -220,6 +290,28 @@ impl Journal for RedbJournal {
             Ok(all)
         })?;
         json.iter().map(|bytes| decode(bytes)).collect()
+    }
+
+    fn partners(&self) -> Result<BTreeMap<PartnerId, PartnerTotals>, StorageError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(PARTNERS)?;
+            let mut all = BTreeMap::new();
+            for entry in table.iter()? {
+                let (id, value) = entry?;
+                let (rounds, packets, tokens, volunteers, last) = value.value();
+                // Written from an id, so it reads as one.
+                let Ok(id) = id.value().parse() else { continue };
+                let totals = PartnerTotals {
+                    rounds,
+                    packets,
+                    tokens,
+                    volunteers,
+                    last_ms: (last > 0).then_some(last),
+                };
+                all.insert(id, totals);
+            }
+            Ok(all)
+        })
     }
 
     fn last_record(&self) -> Result<Option<SignedRecord>, StorageError> {

@@ -452,6 +452,7 @@ pub fn hello(identity: &Identity, nonce: &Hash) -> ClientFrame {
         signature: sign_hello(identity, nonce),
         client: "covey-test 1".into(),
         backend: Backend::Flex,
+        partner: None,
     }
 }
 

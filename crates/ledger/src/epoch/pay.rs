@@ -59,6 +59,7 @@ pub(super) fn divide(state: &mut State, netuid: NetUid, tao: Rao, events: &mut V
         owner,
         earnings: Earnings::new(),
         unpaid: left,
+        events: &mut *events,
     };
     payments.owner_cut(owner_hotkey, cut);
     let incentive = named(&electorate.miners, &miners);
@@ -251,6 +252,7 @@ struct Payments<'a> {
     earnings: Earnings,
     /// What could not be paid.
     unpaid: u64,
+    events: &'a mut Vec<Event>,
 }
 
 impl Payments<'_> {
@@ -289,7 +291,36 @@ impl Payments<'_> {
             if let Some(place) = self.state.subnets.get_mut(&self.netuid) {
                 place.alpha_burned = Alpha(place.alpha_burned.0.saturating_add(amount.0));
             }
-        } else if self.pay(hotkey, coldkey, amount) {
+        } else {
+            let shared = self.share(hotkey, coldkey, amount);
+            self.incentive(hotkey, coldkey, amount.saturating_sub(shared));
+        }
+    }
+
+    /// The part of a contributor's earnings that it signed away, rounded down; gives how much that was.
+    /// It is staked on the partner's own account, and not among the contributor's places.
+    fn share(&mut self, hotkey: AccountId, coldkey: AccountId, amount: Alpha) -> Alpha {
+        let (netuid, partners) = (self.netuid, &self.state.partners);
+        let Some((partner, part)) = partners.part_of(netuid, &coldkey, amount) else {
+            return Alpha::ZERO;
+        };
+        if self.state.owner_of(&partner).is_none() {
+            // Nobody owns it, so this cannot fail.
+            let _ = hotkeys::own(self.state, partner, partner);
+        }
+        self.incentive(partner, partner, part);
+        self.events.push(Event::RevenueShared {
+            netuid,
+            hotkey,
+            coldkey,
+            partner,
+            amount: part,
+        });
+        part
+    }
+
+    fn incentive(&mut self, hotkey: AccountId, coldkey: AccountId, amount: Alpha) {
+        if !amount.is_zero() && self.pay(hotkey, coldkey, amount) {
             let earned = self.earned(coldkey);
             earned.incentive = Alpha(earned.incentive.0.saturating_add(amount.0));
         }

@@ -1,11 +1,12 @@
 //! Strategies for everything that crosses the network.
 
 use covey_protocol::{
-    Hash, Identity, Round, SignatureBytes, VolunteerId,
+    Hash, Identity, PartnerId, Round, SignatureBytes, VolunteerId,
     corpus::{MANIFEST_VERSION, Manifest, Shard},
     http::{ErrorCode, HeldOut, RunInfo},
     model::{ModelConfig, Preset},
     packet::PacketHeader,
+    partner::NoCredit,
     record::{Checkpoint, Contribution, Exclusion, ExclusionReason, RoundRecord, SignedRecord},
     run::{Averaging, CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
     socket::{Activity, Backend, ClientFrame, Presence, ServerFrame},
@@ -22,6 +23,10 @@ pub fn volunteer() -> impl Strategy<Value = VolunteerId> {
 
 pub fn signature() -> impl Strategy<Value = SignatureBytes> {
     vec(any::<u8>(), 64).prop_map(|bytes| SignatureBytes(bytes.try_into().expect("64 bytes")))
+}
+
+pub fn partner() -> impl Strategy<Value = PartnerId> {
+    "[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?".prop_map(|text| text.parse().expect("an id"))
 }
 
 pub fn identity() -> impl Strategy<Value = Identity> {
@@ -158,12 +163,20 @@ pub fn manifest() -> impl Strategy<Value = Manifest> {
 }
 
 pub fn record() -> impl Strategy<Value = RoundRecord> {
-    let contribution = (volunteer(), hash(), any::<u32>(), any::<u32>()).prop_map(
-        |(volunteer, packet, inner_steps, tokens)| Contribution {
+    let contribution = (
+        volunteer(),
+        hash(),
+        any::<u32>(),
+        any::<u32>(),
+        option::of(partner()),
+    )
+        .prop_map(
+        |(volunteer, packet, inner_steps, tokens, partner)| Contribution {
             volunteer,
             packet,
             inner_steps,
             tokens,
+            partner,
         },
     );
     let reason = proptest::sample::select(&ExclusionReason::ALL[..]);
@@ -268,15 +281,17 @@ pub fn client_frame() -> impl Strategy<Value = ClientFrame> {
             volunteer(),
             signature(),
             "[ -~é\"\\\\]{0,30}",
-            backend()
+            backend(),
+            option::of(partner())
         )
-            .prop_map(|(protocol, volunteer, signature, client, backend)| {
+            .prop_map(|(protocol, volunteer, signature, client, backend, partner)| {
                 ClientFrame::Hello {
                     protocol,
                     volunteer,
                     signature,
                     client,
                     backend,
+                    partner,
                 }
             }),
         round().prop_map(|round| ClientFrame::Join { round }),
@@ -348,6 +363,14 @@ pub fn server_frame() -> impl Strategy<Value = ServerFrame> {
         held_out().prop_map(|held_out| ServerFrame::HeldOut { held_out }),
         (any::<u32>(), vec(presence(), 0..4))
             .prop_map(|(total, volunteers)| ServerFrame::Presence { total, volunteers }),
+        (
+            partner(),
+            option::of(prop_oneof![
+                Just(NoCredit::Unknown),
+                Just(NoCredit::Suspended)
+            ])
+        )
+            .prop_map(|(partner, refused)| ServerFrame::Credit { partner, refused }),
         checkpoint().prop_map(|checkpoint| ServerFrame::Resync { checkpoint }),
         (any::<u64>(), any::<u64>()).prop_map(|(reconnect_in_ms, try_for_ms)| {
             ServerFrame::Restarting {

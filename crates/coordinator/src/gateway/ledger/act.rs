@@ -178,7 +178,7 @@ async fn record(
 }
 
 /// A refusal of the keeper, as it crosses the network.
-pub(super) fn refusal(refused: &Refused) -> Refusal {
+pub(in crate::gateway) fn refusal(refused: &Refused) -> Refusal {
     match refused {
         Refused::Rule(error) => rule(error),
         Refused::Unavailable => Refusal::new(
