@@ -33,6 +33,7 @@ pub mod rules;
 pub mod score;
 mod stored;
 pub mod sync;
+pub mod tolerance;
 mod window;
 
 pub use book::{Book, Standing, Verdicts};
@@ -42,3 +43,4 @@ pub use error::ScoringError;
 pub use peer::{Delivered, Evaluation, Evidence, Work};
 pub use rating::{PlackettLuce, Rating};
 pub use rules::Rules;
+pub use tolerance::{Agreement, Tolerance};
