@@ -32,7 +32,7 @@ const PATIENCE_MS = 15_000;
 
 const settings = readSettings();
 /** @type {import("./app/panel.js").Situation} */
-const situation = { view: null, loading: null, ready: false, slow: false, mimeNotice: null, problem: null, switching: false };
+const situation = { view: null, loading: null, ready: false, slow: false, mimeNotice: null, replaced: null, problem: null, switching: false };
 /** @type {import("./app/types.js").Loss[]} */
 const losses = [];
 /** @type {Map<number, number>} */
@@ -61,6 +61,14 @@ const environment = new Environment(() => working.elsewhere, (facts) => trainer.
 const trainer = new Trainer({
   report: hear,
   slow: (slow) => change({ slow }),
+  replaced: (replaced) => {
+    panel.sample.interrupt();
+    change({ view: null, loading: null, ready: false, replaced });
+  },
+  cancelled: () => {
+    for (const waiter of waiters) waiter.done();
+    backToConsent();
+  },
   failed: (problem) => {
     working.release();
     panel.sample.interrupt();
@@ -194,7 +202,7 @@ async function start() {
   if (lacking) return;
   await working.want();
   if (!trainer.running) {
-    change({ view: null, loading: null, ready: false, mimeNotice: null });
+    change({ view: null, loading: null, ready: false, mimeNotice: null, replaced: null });
     trainer.launch();
   }
   environment.tell();
@@ -251,7 +259,7 @@ async function forget() {
 }
 
 function backToConsent() {
-  change({ view: null, loading: null, ready: false, problem: null, slow: false, mimeNotice: null });
+  change({ view: null, loading: null, ready: false, problem: null, slow: false, mimeNotice: null, replaced: null });
   show(find("#panel", HTMLElement), false);
   document.body.dataset.phase = "consent";
   document.title = "Covey";

@@ -27,6 +27,9 @@ pub enum Intent {
         /// nothing; the work is the same.
         #[serde(default)]
         partner: Option<String>,
+        /// What [`Message::DeviceLost`] of the worker before this one said; else 0.
+        #[serde(default)]
+        devices_lost: u32,
     },
     Pause,
     Resume,
@@ -148,6 +151,15 @@ pub enum Message {
     SessionSignature {
         signature: Option<SignatureBytes>,
         error: Option<String>,
+    },
+    /// The graphics device is gone, and no worker can open a second one: the page starts another worker
+    /// with the same wishes. Everything up to the last finished round is stored.
+    DeviceLost {
+        /// Milliseconds to wait first.
+        retry_in_ms: f64,
+        /// For the next worker's [`Intent::Start`].
+        devices_lost: u32,
+        message: String,
     },
     /// Nothing more will happen until the volunteer acts.
     Fatal {

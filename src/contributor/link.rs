@@ -1,7 +1,7 @@
 //! The control socket: connect, prove the key, listen; and when it breaks, try the next coordinator.
 //!
-//! Waits double from half a second to half a minute with jitter; a coordinator that restarts on
-//! purpose names its own delay. What the frames say is put into [`LinkState`](super::shared::LinkState)
+//! Waits double from half a second to half a minute with jitter, and end when the page says that the network
+//! is back; a coordinator that restarts on purpose names its own delay. What the frames say is put into [`LinkState`](super::shared::LinkState)
 //! and the session is woken.
 
 use std::rc::Rc;
@@ -104,7 +104,12 @@ pub async fn keep(
             view.connection.error = Some(words);
             view.connection.retry_at_ms = Some(now_ms() + wait);
         });
-        sleep(wait).await;
+        let mut waited = Box::pin(sleep(wait).fuse());
+        let mut online = Box::pin(shared.online.wait().fuse());
+        select_biased! {
+            () = waited => {}
+            () = online => {}
+        }
     }
 }
 

@@ -67,18 +67,25 @@ impl Contribution {
                 share,
                 slot,
                 partner,
+                devices_lost,
             } => self.start(Start {
                 coordinators,
                 backend,
                 share,
                 slot,
                 partner,
+                devices_lost,
             }),
             Intent::Pause => shared.user_pause.set(true),
             Intent::Resume => shared.user_pause.set(false),
             Intent::Stop => shared.stopping.set(true),
             Intent::Share { value } => shared.share.set(value.clamp(1, 100)),
-            Intent::Environment(environment) => shared.environment.set(environment),
+            Intent::Environment(environment) => {
+                let before = shared.environment.replace(environment);
+                if environment.online && !before.online {
+                    shared.online.set();
+                }
+            }
             Intent::Override { reason, on } => {
                 let mut overrides = shared.overrides.borrow_mut();
                 if on {
@@ -118,28 +125,22 @@ impl Contribution {
                     });
                 }
             }),
-            Intent::ExportIdentity => {
-                let (slot, keystore) = (shared.view.borrow().slot, self.keystore.clone());
-                spawn_local(async move {
-                    match Store::open(slot, keystore).await.identity().await {
-                        Ok(identity) => shared.tell(&Message::Identity {
-                            secret_hex: covey_protocol::Hash(identity.secret()).to_string(),
-                        }),
-                        Err(error) => log::error!("the identity could not be read: {error}"),
-                    }
-                });
-            }
+            Intent::ExportIdentity => match shared.identity.get() {
+                Some(identity) => shared.tell(&Message::Identity {
+                    secret_hex: covey_protocol::Hash(identity.secret()).to_string(),
+                }),
+                None => log::error!("there is no identity yet"),
+            },
             Intent::SignSession { text } => {
-                let (slot, keystore) = (shared.view.borrow().slot, self.keystore.clone());
-                spawn_local(async move {
-                    let identity = Store::open(slot, keystore).await.identity().await;
-                    let signature = identity.and_then(|identity| sign_session(&identity, &text));
-                    let (signature, error) = match signature {
-                        Ok(signature) => (Some(signature), None),
-                        Err(error) => (None, Some(error)),
-                    };
-                    shared.tell(&Message::SessionSignature { signature, error });
-                });
+                let identity = shared.identity.get().ok_or("there is no identity yet");
+                let signature = identity
+                    .map_err(str::to_owned)
+                    .and_then(|identity| sign_session(identity, &text));
+                let (signature, error) = match signature {
+                    Ok(signature) => (Some(signature), None),
+                    Err(error) => (None, Some(error)),
+                };
+                shared.tell(&Message::SessionSignature { signature, error });
             }
         }
         let shared = self.shared.borrow();

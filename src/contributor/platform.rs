@@ -6,9 +6,11 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::DedicatedWorkerGlobalScope;
 
-/// Milliseconds since 1970.
+/// Milliseconds since 1970 by a clock that only runs forward: what the system's clock said when this worker
+/// began, and what has passed since. Deadlines must not move when somebody sets the time.
 pub fn now_ms() -> f64 {
-    js_sys::Date::now()
+    let clock = scope().performance();
+    clock.map_or_else(js_sys::Date::now, |clock| clock.time_origin() + clock.now())
 }
 
 /// Waits; also lets the worker handle messages, since a timer is a macrotask.

@@ -18,11 +18,12 @@ use super::{
     keystore::Keystore,
     lineage::Known,
     link,
+    pacing::device_retry_ms,
     platform::sleep,
     probe,
     progress::Progress,
     shared::Shared,
-    store::Store,
+    store::{Saved, Store},
     validator::Validator,
     view::{CreditView, State},
     work::{Outcome, WorkError, Worker},
@@ -41,6 +42,8 @@ pub struct Start {
     pub slot: u32,
     /// The site to credit, as the page named it.
     pub partner: Option<String>,
+    /// Graphics devices lost in a row in this visit.
+    pub devices_lost: u32,
 }
 
 /// Runs until the volunteer stops, telling the page how it ended.
@@ -64,17 +67,16 @@ async fn contribute(
     start: Start,
     keystore: Keystore,
 ) -> Result<(), (String, &'static str)> {
-    let store = Store::open(start.slot, keystore).await;
+    let mut store = Store::open(start.slot, keystore).await;
     let identity = store.identity().await.map_err(|error| {
         (
             format!("This browser's stored identity cannot be used: {error}."),
             "Close other tabs of this page and try again, or delete what this browser stored.",
         )
     })?;
-    shared.show(|view| {
-        view.volunteer = Some(identity.id());
-        view.slot = start.slot;
-    });
+    // A session has one identity, so this is always the first.
+    let _ = shared.identity.set(identity.clone());
+    shared.show(|view| view.volunteer = Some(identity.id()));
     shared.link.borrow_mut().known = store.known().await;
     let partner = start.partner.as_deref().and_then(|name| {
         let id = name.parse().ok();
@@ -99,7 +101,7 @@ async fn contribute(
         "Comparing WebGPU and the CPU on this machine.",
     );
     sleep(0.0).await;
-    let choice = probe::choose(&info.spec, start.backend).await;
+    let choice = probe::choose(&info.spec, start.backend, start.devices_lost).await;
     let mut session = Session {
         shared: shared.clone(),
         parameters: usize::try_from(info.spec.model.parameters()).unwrap_or(usize::MAX),
@@ -109,6 +111,8 @@ async fn contribute(
         device: choice.device,
         progress: Progress::default(),
         known: None,
+        unsaved: false,
+        devices_lost: start.devices_lost,
     };
     shared.backend.set(Some(choice.backend));
     shared.show(|view| view.backend = Some(choice.view));
@@ -141,6 +145,10 @@ struct Session {
     progress: Progress,
     /// As it is stored.
     known: Option<Known>,
+    /// The last attempt to save failed.
+    unsaved: bool,
+    /// Graphics devices lost in a row, none of which got a packet accepted.
+    devices_lost: u32,
 }
 
 impl Session {
@@ -179,10 +187,11 @@ impl Session {
                 break;
             }
             log::warn!("{error}");
-            if let WorkError::Training(TrainingError::Device(detail)) = &error {
-                self.fall_back(detail);
-                worker = None;
-                validator = None;
+            if let WorkError::Training(TrainingError::Device(_)) = &error
+                && shared.backend.get() == Some(Backend::WebGpu)
+            {
+                self.hand_over();
+                return;
             }
             shared.enter(
                 State::Recovering,
@@ -258,7 +267,10 @@ impl Session {
         };
         match worker.round(open, follower, &mut self.progress).await? {
             Outcome::Interrupted => {}
-            Outcome::Accepted | Outcome::Refused => {
+            outcome @ (Outcome::Accepted | Outcome::Refused) => {
+                if outcome == Outcome::Accepted {
+                    self.devices_lost = 0;
+                }
                 *done = Some((open.round, open.base));
                 self.save().await;
             }
@@ -295,27 +307,45 @@ impl Session {
         if self.progress.rounds == 0 {
             return;
         }
-        if let Err(error) = self.store.save(&self.info.run, &mut self.progress).await {
-            log::warn!("progress was not saved: {error}");
-            self.shared.show(|view| {
-                view.resumed = Some(format!(
-                    "Progress could not be saved in this browser ({error}); work goes on."
-                ));
-            });
-        }
+        let saved = self
+            .store
+            .save(&self.info.run, &mut self.progress, &self.identity)
+            .await;
+        let words = match &saved {
+            Ok(Saved { anew: true }) => {
+                "This browser\u{2019}s storage was emptied while the tab ran; identity and progress were stored again.".to_owned()
+            }
+            Ok(_) if self.unsaved => "Progress is saved in this browser again.".to_owned(),
+            Ok(_) => return,
+            Err(error) => {
+                log::warn!("progress was not saved: {error}");
+                format!("Progress could not be saved in this browser ({error}); work goes on.")
+            }
+        };
+        self.unsaved = saved.is_err();
+        self.shared.show(|view| view.resumed = Some(words));
     }
 
-    /// A lost device cannot be opened again in this worker: go on with the CPU.
-    fn fall_back(&mut self, detail: &str) {
-        let on_gpu = self.shared.backend.get() == Some(Backend::WebGpu);
-        if !on_gpu {
-            return;
-        }
-        let reason =
-            format!("WebGPU failed ({detail}), so the CPU is used for the rest of this visit.");
-        let choice = probe::cpu(reason, None, None, None, false);
-        self.device = choice.device;
-        self.shared.backend.set(Some(choice.backend));
-        self.shared.show(|view| view.backend = Some(choice.view));
+    /// A lost device cannot be opened again in this worker, so the page is asked for another worker. What
+    /// the rounds before gave is stored; the round in flight is not finished by this one.
+    fn hand_over(&mut self) {
+        self.devices_lost += 1;
+        let (retry_in_ms, message) = match device_retry_ms(self.devices_lost) {
+            Some(0.0) => (0.0, "The graphics device was lost. A new one is tried at once."),
+            Some(ms) => (
+                ms,
+                "The graphics device was lost again. A new one is tried in a moment.",
+            ),
+            None => (
+                0.0,
+                "The graphics device was lost once more. The CPU takes over.",
+            ),
+        };
+        self.shared.enter(State::Recovering, message);
+        self.shared.tell(&Message::DeviceLost {
+            retry_in_ms,
+            devices_lost: self.devices_lost,
+            message: message.to_owned(),
+        });
     }
 }

@@ -4,7 +4,7 @@
 //! the publisher shows. They meet only here; no borrow is held across an await.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet, VecDeque},
     future::poll_fn,
     rc::Rc,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use covey_protocol::{
-    Hash, Round,
+    Hash, Identity, Round,
     http::RunInfo,
     record::SignedRecord,
     socket::{Backend, ClientFrame},
@@ -106,8 +106,12 @@ pub struct Shared {
     pub only_validate: Cell<bool>,
     pub samples: RefCell<VecDeque<SampleRequest>>,
     pub backend: Cell<Option<Backend>>,
+    /// Set once, when the session has opened or made it.
+    pub identity: OnceCell<Identity>,
     /// Wakes the session.
     pub changed: Signal,
+    /// Wakes the link: the network is back.
+    pub online: Signal,
 }
 
 impl Shared {
@@ -127,7 +131,9 @@ impl Shared {
             only_validate: Cell::default(),
             samples: RefCell::default(),
             backend: Cell::default(),
+            identity: OnceCell::new(),
             changed: Signal::default(),
+            online: Signal::default(),
         }
     }
 

@@ -39,14 +39,12 @@ pub struct View {
     pub pauses: Vec<PauseView>,
     pub overrides: Vec<PauseReason>,
     pub backend: Option<BackendView>,
-    /// Which of this browser's identities is used.
-    pub slot: u32,
     pub volunteer: Option<VolunteerId>,
     pub run: Option<RunView>,
     pub round: Option<Round>,
     pub step: u32,
     pub steps: u32,
-    /// Local clock, milliseconds since 1970.
+    /// Milliseconds since 1970 by [`now_ms`](super::platform::now_ms).
     pub deadline_ms: Option<f64>,
     pub theta: Option<Hash>,
     /// The round `theta` is the base of.
@@ -188,7 +186,7 @@ pub struct ConnectionView {
     pub url: Option<String>,
     pub connected: bool,
     pub attempt: u32,
-    /// Local clock, milliseconds since 1970.
+    /// Milliseconds since 1970 by [`now_ms`](super::platform::now_ms).
     pub retry_at_ms: Option<f64>,
     pub error: Option<String>,
 }

@@ -1,7 +1,8 @@
 // @ts-check
 // The messages between the page and its worker, as types. No code: the page only shows what the
 // module says and sends back what the visitor wants, so these shapes are all it knows of training.
-// The one thing to remember: times from the module are milliseconds of this machine's clock.
+// The one thing to remember: times from the module are to be compared with `now` of format.js, not with
+// the system's clock, which can be set; a receipt's is the coordinator's.
 
 /** @typedef {"auto" | "webgpu" | "flex"} BackendChoice */
 /** @typedef {25 | 50 | 75 | 100} Share */
@@ -10,7 +11,7 @@
 /**
  * What the page wants from the worker.
  * @typedef {{type: "start", coordinators: string[], backend: BackendChoice, share: Share, slot: number,
- *     partner?: string | null}
+ *     partner?: string | null, devices_lost?: number}
  *   | {type: "pause"} | {type: "resume"} | {type: "stop"} | {type: "forget"} | {type: "export_identity"}
  *   | {type: "sign_session", text: string}
  *   | {type: "share", value: Share}
@@ -103,6 +104,7 @@
  *   | {type: "sample", text: string, done: boolean, error: string | null}
  *   | {type: "identity", secret_hex: string}
  *   | {type: "session_signature", signature: string | null, error: string | null}
+ *   | {type: "device_lost", retry_in_ms: number, devices_lost: number, message: string}
  *   | {type: "fatal", code: string, message: string, remedy: string, detail?: string}
  *   | {type: "script_running"} | {type: "ready"} | {type: "notice", code: string, message: string}
  *   | {type: "loading", loaded: number, total: number | null}

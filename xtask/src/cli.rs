@@ -151,6 +151,8 @@ pub enum Benchmark {
     Convergence,
     /// What hostile volunteers achieve: loss, incentive, honest packets left out.
     Attacks,
+    /// How far the same work differs natively, in WebAssembly and on WebGPU.
+    Adapters,
     /// Speed of one training step, natively and in a browser; size and start of the module.
     Step,
 }

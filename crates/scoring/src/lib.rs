@@ -33,6 +33,7 @@ pub mod rules;
 pub mod score;
 mod stored;
 pub mod sync;
+pub mod tolerance;
 pub mod validation;
 mod window;
 
@@ -43,3 +44,4 @@ pub use error::ScoringError;
 pub use peer::{Delivered, Evaluation, Evidence, Work};
 pub use rating::{PlackettLuce, Rating};
 pub use rules::Rules;
+pub use tolerance::{Agreement, Tolerance};
