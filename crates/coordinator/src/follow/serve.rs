@@ -26,6 +26,7 @@ use crate::{
     run_file::CorpusManifest,
     server,
     storage::{BlobSource, LocalBlobs},
+    validations::Sheets,
     witnesses::Board,
 };
 
@@ -81,6 +82,7 @@ impl Serving {
                 published: Arc::clone(&published),
             },
             ledger: ledger.clone(),
+            sheets: Sheets::open(&data.validations())?,
             engine: rounds.engine.clone(),
             journal: Arc::clone(&rounds.journal),
             blobs: Arc::clone(&rounds.blobs),
