@@ -183,6 +183,13 @@ fn the_embedded_journal_keeps_its_promises() {
 }
 
 #[test]
+fn the_embedded_journal_counts_what_is_credited_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.redb");
+    journal_counts_partners(|| Box::new(RedbJournal::open(&path).expect("opened")));
+}
+
+#[test]
 fn a_journal_in_use_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("journal.redb");
