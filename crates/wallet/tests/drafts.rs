@@ -474,7 +474,11 @@ fn a_revenue_share_says_who_gets_what_and_until_when() {
         share,
     };
     let draft = run.act("//Bob", share(Some(eve), 13_107));
-    assert!(draft.title.contains("Give 20.00 % of what contributing earns"));
+    assert!(
+        draft
+            .title
+            .contains("Give 20.00 % of what contributing earns")
+    );
     assert_eq!(line(&draft, "To account").1, eve.to_string());
     let (before, after) = line(&draft, "Share of earnings");
     assert_eq!((before, after), ("none", &*format!("20.00 % to {eve}")));
