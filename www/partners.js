@@ -24,12 +24,12 @@ const id = new URLSearchParams(location.search).get("id");
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 let drawn = false;
 
-/** Base units as an exact decimal. @param {string} base */
+/** Base units as an exact decimal, large and small. @param {string} base */
 function alpha(base) {
   const digits = /^\d{1,20}$/.test(base) ? base.padStart(DECIMALS + 1, "0") : "0".padStart(DECIMALS + 1, "0");
   const rest = digits.slice(-DECIMALS).replace(/0+$/, "");
   const whole = digits.slice(0, -DECIMALS).replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
-  return rest ? `${whole}.${rest}` : whole;
+  return [whole, make("small", { text: `${rest ? `.${rest}` : ""}\u00a0\u03b1` })];
 }
 
 /** @param {string} path */
@@ -60,7 +60,7 @@ function drawOne(partner) {
   const received = find("#received", HTMLDataElement);
   if (received.value !== partner.received || !drawn) {
     received.value = partner.received;
-    received.replaceChildren(alpha(partner.received), make("small", { text: "\u00a0\u03b1" }));
+    received.replaceChildren(...alpha(partner.received));
   }
   setText(node("account-words"), partner.account
     ? `Volunteers can share what they earn with its account ${partner.account}. Only their own signature can set that, and only they can end it.`

@@ -17,6 +17,7 @@ import { ME, training } from "./support/views.mjs";
 /** @typedef {Awaited<ReturnType<typeof site>>} Site */
 
 const RUN = { protocol: 1, run: "d4".repeat(32), spec: { name: "shakespeare" }, round: 12, base: "c3".repeat(32), checkpoint: { len: 4_214_784 }, held_out: [], unigram_entropy: 3.3 };
+const BLOG = { id: "example-blog", name: "Example blog", url: "https://blog.example", suspended: false, rounds: 3, packets: 4, tokens: 5, volunteers: 2, last_activity_ms: null, received: "0" };
 /** Bytes that may be fetched from us before consent, in one language. */
 const BEFORE_CONSENT = 50_000;
 const WITHIN = 30_000;
@@ -46,7 +47,10 @@ const PLAIN = `<covey-contribute run="shakespeare" partner="example-blog" power=
  */
 function on(name, body, options = {}) {
   test(name, { timeout: 180_000 }, async () => {
-    const home = await site({ "/v1/run": (_, response) => send(response, JSON.stringify(RUN), "application/json") });
+    const home = await site({
+      "/v1/run": (_, response) => send(response, JSON.stringify(RUN), "application/json"),
+      "/v1/partners/example-blog": (_, response) => send(response, JSON.stringify(BLOG), "application/json"),
+    });
     home.answers["/embed.js"] = withHeaders("embed.js", { "access-control-allow-origin": "*" });
     const host = await site();
     const url = `http://127.0.0.1:${host.port}`;
@@ -136,11 +140,48 @@ const call = (page, call) => page.evaluate((call) => /** @type {any} */ (documen
 const untouched = (home) => assert.deepEqual(home.requests.filter((path) => /module|worker|work\.js/.test(path)), []);
 
 describe("the element on a partner's page", () => {
+  on("a_suspended_partner_starts_nothing_and_ends_what_runs", async ({ page, home, show }) => {
+    await show(PLAIN);
+    const frame = await asking(page, home);
+    await contribute(frame);
+    const module = await worker(page);
+    await module.tell(training({ credit: { partner: "example-blog", refused: null, message: null } }));
+    await state(page, "working");
+    home.answers["/v1/partners/example-blog"] = (_, response) => send(response, JSON.stringify({ ...BLOG, suspended: true }), "application/json");
+    await module.tell(training({ credit: { partner: "example-blog", refused: "suspended", message: "Suspended." } }));
+    await module.intent("stop");
+    await module.tell(training({ state: "stopped" }));
+    await state(page, "failed", "partner_suspended");
+    await frame.getByText("partnership is suspended").waitFor();
+    assert.ok(await frame.locator("#contribute").isDisabled());
+    assert.deepEqual((await heard(page, "error")).map((event) => event.detail.code), ["partner_suspended"]);
+    await page.reload();
+    const [again] = await ours(page, home);
+    await state(page, "failed", "partner_suspended");
+    assert.ok(await again?.locator("#contribute").isDisabled());
+  });
+
+  on("only_the_frames_own_address_says_who_is_credited", async ({ page, home, show }) => {
+    // A page whose frame names nobody says afterwards that it is somebody.
+    await show(`<iframe id="f" src="${home.url}/embed.html" width="500" height="520"></iframe><script type="module">
+      const frame = document.querySelector("#f");
+      frame.addEventListener("load", () => {
+        const { port2 } = new MessageChannel();
+        frame.contentWindow.postMessage({ covey: 1, type: "hello", partner: "example-blog", power: 100, lang: "en" }, "*", [port2]);
+      });
+      frame.src = frame.src;
+    </script>`);
+    const frame = await asking(page, home);
+    assert.match(await frame.locator("#credit").innerText(), /^Nobody else is named/);
+    await contribute(frame);
+    assert.equal((await (await worker(page)).intent("start")).partner, null);
+  });
+
   on("consents_works_and_stops", async ({ page, home, errors, show }) => {
     await show(PLAIN);
     const frame = await asking(page, home);
     const terms = (await frame.locator("#terms").innerText()).replace(/\s+/g, " ");
-    for (const words of [/shakespeare/, new RegExp(`localhost:${home.port}`), /trained on the run’s text/, /Until you press Stop/, /earns the run’s token/, /shown by 127\.0\.0\.1:\d+/, /4\.21\s?MB/]) {
+    for (const words of [/shakespeare/, new RegExp(`localhost:${home.port}`), /trained on the run’s text/, /Until you press Stop/, /earns the run’s token/, /Example blog. is named on every receipt/, /shown by 127\.0\.0\.1:\d+/, /4\.21\s?MB/]) {
       assert.match(terms, words);
     }
     assert.equal(await frame.locator("#power-value").innerText(), "75 %");

@@ -179,9 +179,14 @@ async fn the_operator_suspends_and_restores_a_partner_and_everybody_can_see_it()
     let mut coordinator = start();
     let token = token(&coordinator);
     let (mut volunteer, _) = connect(&coordinator, 1, "example-blog").await;
-    assert_eq!(switch(&coordinator, "example-blog/suspend", "").await.0, 403);
     assert_eq!(
-        switch(&coordinator, "example-blog/suspend", "guess").await.0,
+        switch(&coordinator, "example-blog/suspend", "").await.0,
+        403
+    );
+    assert_eq!(
+        switch(&coordinator, "example-blog/suspend", "guess")
+            .await
+            .0,
         403
     );
     assert_eq!(switch(&coordinator, "nobody/suspend", &token).await.0, 404);
@@ -276,7 +281,10 @@ fn a_partner_that_cannot_be_served_stops_the_start() {
         (("id = \"small\"", "id = \"Small\""), "a partner's id"),
         (("id = \"small\"", "id = \"example-blog\""), "two of them"),
         (
-            ("origins = []", "origins = [\"https://a.example; script-src *\"]"),
+            (
+                "origins = []",
+                "origins = [\"https://a.example; script-src *\"]",
+            ),
             "origins",
         ),
         (("origins = []", "origins = [\"*\"]"), "origins"),

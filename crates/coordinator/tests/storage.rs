@@ -66,7 +66,11 @@ fn journal_counts_partners(open: impl Fn() -> Box<dyn Journal>) {
 
     let journal = open();
     let kept = journal.acceptances(Round(0)).expect("read");
-    assert_eq!(kept, [a, b, ghost], "credit is part of what is acknowledged");
+    assert_eq!(
+        kept,
+        [a, b, ghost],
+        "credit is part of what is acknowledged"
+    );
     let first = record(0, &[a, b]);
     // The first write may have reached the disk although it failed.
     journal.record(&first, None).expect("kept");
@@ -180,6 +184,13 @@ fn the_embedded_journal_keeps_its_promises() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("journal.redb");
     journal_keeps_its_promises(|| Box::new(RedbJournal::open(&path).expect("opened")));
+}
+
+#[test]
+fn the_embedded_journal_counts_what_is_credited_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.redb");
+    journal_counts_partners(|| Box::new(RedbJournal::open(&path).expect("opened")));
 }
 
 #[test]

@@ -262,10 +262,9 @@ impl Ledger {
                 }
                 events
             }
-            Body::Partnership {
-                partner,
-                suspended,
-            } => partner::change(&mut state, *partner, *suspended)?,
+            Body::Partnership { partner, suspended } => {
+                partner::change(&mut state, *partner, *suspended)?
+            }
             Body::Clock {} if state.development => Vec::new(),
             Body::Clock {} => return Err(LedgerError::NotADevelopmentRun),
         };

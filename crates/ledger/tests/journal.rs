@@ -36,6 +36,10 @@ fn journal() -> &'static (Vec<Entry>, Vec<Ledger>) {
         let mut play = Play::new(ledger, entries);
         let steps = moves(60..61).new_tree(&mut runner).unwrap().current();
         steps.iter().for_each(|step| play.step(step));
+        let height = play.ledger.state().height;
+        let partner = "example-blog".parse().unwrap();
+        let applied = play.ledger.partnership(height, partner, true).unwrap();
+        play.entries.push(applied.entry);
         play.wait(200);
         let mut replay = Ledger::from_genesis(&play.entries[0]).unwrap();
         let mut before = Vec::new();
@@ -154,7 +158,7 @@ fn deleted_swapped_and_doubled_lines_are_found_where_they_are() {
 #[test]
 fn an_editor_who_corrects_the_hashes_is_found_by_the_rules_or_by_the_next_entry() {
     let (entries, before) = journal();
-    let mut seen = [0; 4];
+    let mut seen = [0; 5];
     for at in 1..entries.len() - 1 {
         let mut edited = entries[at].clone();
         let kind = match &mut edited.body {
@@ -173,6 +177,10 @@ fn an_editor_who_corrects_the_hashes_is_found_by_the_rules_or_by_the_next_entry(
             Body::Clock {} => {
                 edited.height -= 1;
                 3
+            }
+            Body::Partnership { suspended, .. } => {
+                *suspended = !*suspended;
+                4
             }
             Body::Genesis(_) => unreachable!("there is one, and it is first"),
         };

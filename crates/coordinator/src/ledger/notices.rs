@@ -50,7 +50,9 @@ pub fn title(notice: &Notice) -> String {
         Subject::Partnership {
             partner,
             suspended: true,
-        } => format!("The operator suspended the partner {partner}: its visitors' work is credited to nobody"),
+        } => format!(
+            "The operator suspended the partner {partner}: its visitors' work is credited to nobody"
+        ),
         Subject::Partnership { partner, .. } => {
             format!("The operator restored the partner {partner}")
         }

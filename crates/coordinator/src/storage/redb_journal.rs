@@ -27,8 +27,7 @@ const ACCEPTANCES: TableDefinition<(u64, Id), (Id, u32, u32, u64)> =
 /// (round, volunteer) to the partner its packet is credited to, if there is one.
 const CREDITS: TableDefinition<(u64, Id), &str> = TableDefinition::new("credits");
 /// Partner to (rounds, packets, tokens, volunteers, newest packet's time or 0), of what was merged.
-const PARTNERS: TableDefinition<&str, (u64, u64, u64, u64, u64)> =
-    TableDefinition::new("partners");
+const PARTNERS: TableDefinition<&str, (u64, u64, u64, u64, u64)> = TableDefinition::new("partners");
 /// (partner, volunteer) for everyone counted there.
 const PARTNER_VOLUNTEERS: TableDefinition<(&str, Id), ()> =
     TableDefinition::new("partner_volunteers");

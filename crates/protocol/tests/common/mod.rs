@@ -171,14 +171,14 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
         option::of(partner()),
     )
         .prop_map(
-        |(volunteer, packet, inner_steps, tokens, partner)| Contribution {
-            volunteer,
-            packet,
-            inner_steps,
-            tokens,
-            partner,
-        },
-    );
+            |(volunteer, packet, inner_steps, tokens, partner)| Contribution {
+                volunteer,
+                packet,
+                inner_steps,
+                tokens,
+                partner,
+            },
+        );
     let reason = proptest::sample::select(&ExclusionReason::ALL[..]);
     let exclusion =
         (volunteer(), hash(), reason).prop_map(|(volunteer, packet, reason)| Exclusion {
@@ -284,16 +284,18 @@ pub fn client_frame() -> impl Strategy<Value = ClientFrame> {
             backend(),
             option::of(partner())
         )
-            .prop_map(|(protocol, volunteer, signature, client, backend, partner)| {
-                ClientFrame::Hello {
-                    protocol,
-                    volunteer,
-                    signature,
-                    client,
-                    backend,
-                    partner,
+            .prop_map(
+                |(protocol, volunteer, signature, client, backend, partner)| {
+                    ClientFrame::Hello {
+                        protocol,
+                        volunteer,
+                        signature,
+                        client,
+                        backend,
+                        partner,
+                    }
                 }
-            }),
+            ),
         round().prop_map(|round| ClientFrame::Join { round }),
         Just(ClientFrame::Leave),
         (round(), any::<u32>(), option::of(finite()), finite()).prop_map(
