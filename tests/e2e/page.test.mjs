@@ -35,7 +35,7 @@ function on(name, body, options = {}) {
     page.on("pageerror", (error) => errors.push(error.message));
     page.on("console", (message) => {
       // Without a coordinator the browser itself notes that the run's description is not there.
-      if (message.type() === "error" && !message.location().url.endsWith("/v1/run")) errors.push(message.text());
+      if (message.type() === "error" && !/\/v1\/(run|witnesses)$/.test(message.location().url)) errors.push(message.text());
     });
     try {
       await body({ page, home, errors, context });
@@ -254,6 +254,40 @@ describe("load failures have their own words", () => {
     await page.getByText(/(40\.0|50\.0)\s?kB of 65\.[56]\s?kB/).waitFor();
     await page.getByRole("button", { name: "Stop" }).click();
     assert.ok(await page.locator("#contribute").isVisible(), "stopping while loading leads back to the terms");
+  });
+
+  on("who_recomputed_the_run_and_who_disagrees_is_shown", async ({ page, home, errors }) => {
+    const said = (/** @type {number} */ n, /** @type {string} */ name, /** @type {number} */ round, /** @type {object} */ verdict) =>
+      ({ witness: `${n}`.repeat(64), signature: "", statement: { kind: "server", name, round, verdict } });
+    home.answers["/v1/witnesses"] = (_, response) => send(response, Buffer.from(JSON.stringify({
+      round: 12,
+      servers: [said(1, "a library", 12, { is: "agrees" }), said(2, "<b>another</b>", 9, { is: "agrees" })],
+      tabs: { agree: 3, round: 11, latest: [] },
+      disagreements: [said(3, "", 7, { is: "disagrees", place: "weights", number: 7, expected: THETA, found: ME })],
+    })), "application/json");
+    await contribute(page, home.url);
+    const module = await worker(page);
+    const connection = { url: home.url, connected: true, attempt: 0, retry_at_ms: null, error: null };
+    await module.tell(training({ connection }));
+    const panel = page.locator("#witnesses");
+    await panel.getByText("3 tabs agree up to round 11.").waitFor();
+    assert.deepEqual(await panel.locator("tbody tr").evaluateAll((rows) => rows.map((row) => /** @type {HTMLElement} */ (row).innerText.replace(/\s+/g, " "))), [
+      "A server 33333333\u2026 Round 7: the contributions add up to other weights than the record says.",
+      "a library 11111111\u2026 agrees with every round",
+      "<b>another</b> 22222222\u2026 agrees up to round 9, 3 rounds behind",
+    ]);
+    const disagreement = "This tab recomputed round 8 and disagrees: the contributions add up to other weights than the record says.";
+    await module.tell(training({ connection, disagreement, run: { ...RUN, coordinator: OTHER }, handover: { old: ME, new: OTHER, round: 6, changed_here: true } }));
+    await panel.getByRole("alert").waitFor();
+    assert.match(await panel.innerText(), /From round 6 on this run is coordinated by b2b2b2b2\u2026, which took it over from a1a1a1a1\u2026/);
+    for (const [name, scheme, width] of /** @type {const} */ ([["light", "light", 1280], ["dark", "dark", 1280], ["390", "light", 390]])) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.setViewportSize({ width, height: 900 });
+      assert.equal(await scrollsSideways(page), false);
+      await panel.scrollIntoViewIfNeeded();
+      await shot(page, `witness-panel-${name}`);
+    }
+    assert.deepEqual(errors, []);
   });
 
   on("a_crash_offers_a_new_worker", async ({ page, home }) => {

@@ -10,7 +10,7 @@ const IDLE = {
   connection: { url: "http://coordinator.test:7000", connected: false, attempt: 0, retry_at_ms: null, error: null },
   validation: { on: false, only: false, active: false, status: "", stake: null, rounds: 0, packets: 0, weights_set: null },
   credit: null,
-  resumed: null,
+  resumed: null, handover: null, disagreement: null,
 };
 
 export const ME = "a1".repeat(32);

@@ -118,7 +118,7 @@ impl Folder {
             }
             return Ok(Self { data, source, spec });
         }
-        if data.run().exists() || data.journal().exists() {
+        if data.journal().exists() {
             let folder = data.root().display();
             return Err(wrong(format!(
                 "{folder} is a coordinator's folder; choose another --data-dir for the mirror"

@@ -227,17 +227,14 @@ impl Follower {
         let mut failures = 0_u32;
         loop {
             // What is on disk is served at once, also while nobody answers.
-            if self.serving.is_none()
-                && let (Some(socket), Some(view)) = (listener.take(), self.ledger.view())
-            {
-                self.serving = Some(Serving::start(config, self, view, socket)?);
-            }
+            self.open_doors(config, &mut listener)?;
             if let Some(signed) = self.stated.clone().filter(|signed| !signed.agrees()) {
                 return self.disagreed(&signed);
             }
             let wait = match self.look() {
                 Ok(()) => {
                     failures = 0;
+                    self.open_doors(config, &mut listener)?;
                     if args.once {
                         println!("agrees before round {}", self.rounds.round);
                         return Ok(());
@@ -264,6 +261,20 @@ impl Follower {
                 return Ok(());
             }
         }
+    }
+
+    /// Serves, once there is a ledger to serve.
+    fn open_doors(
+        &mut self,
+        config: &Config,
+        listener: &mut Option<tokio::net::TcpListener>,
+    ) -> Result<(), CoordinatorError> {
+        if let Some(view) = self.ledger.view()
+            && let Some(socket) = listener.take()
+        {
+            self.serving = Some(Serving::start(config, self, view, socket)?);
+        }
+        Ok(())
     }
 
     /// Sleeps; false when it is time to stop.
