@@ -34,6 +34,7 @@ pub mod pool;
 pub mod shares;
 pub mod signing;
 pub mod state;
+pub mod supply;
 pub mod units;
 pub mod wide;
 pub mod yuma;
