@@ -127,8 +127,7 @@ impl Store {
             }
             return Ok(Identity::from_secret(secret));
         }
-        let identity =
-            Identity::from_secret(random().ok_or("the browser gave no random numbers")?);
+        let identity = Identity::from_secret(random().ok_or("the browser gave no random numbers")?);
         if let Err(error) = self.put(&identity).await {
             log::warn!("the new identity was not stored: {error}");
             self.folder = None;
@@ -284,7 +283,8 @@ impl Store {
         file.close();
         match result {
             Ok(written) if written == bytes.len() => Ok(()),
-            Ok(written) => Err(format!("only {written} of {} bytes fit", bytes.len())),
+            // Chromium has been seen to answer with an error's number here, so it is not told.
+            Ok(_) => Err("there is not enough space".to_owned()),
             Err(error) => Err(words(&error)),
         }
     }

@@ -211,7 +211,7 @@ async fn refusals(coordinator: &Coordinator, record: &RoundRecord, assignment: &
         (
             "a packet is missing",
             ErrorCode::NotAssigned,
-            changed(&|sheet| drop(sheet.scores.pop())),
+            changed(&|sheet| sheet.scores.truncate(sheet.scores.len() - 1)),
         ),
         (
             "other steps",

@@ -150,6 +150,7 @@ pub mod client_frame {
                 signature: sign_hello(&me(), &Hash([0; 32])),
                 client: "covey 0.1".to_owned(),
                 backend: Backend::WebGpu,
+                partner: "a-site".parse().ok(),
             },
             ClientFrame::Join { round },
             ClientFrame::Leave,
@@ -328,10 +329,12 @@ pub mod answers {
     pub fn info() -> RunInfo {
         let spec = run_spec::spec(Preset::Tiny);
         RunInfo {
-            protocol: 2,
+            protocol: covey_protocol::PROTOCOL,
             run: spec.id(),
             spec,
             coordinator: me().id(),
+            handovers: Vec::new(),
+            mirror: None,
             round: Round(3),
             base: Hash([7; 32]),
             checkpoint: Checkpoint {
@@ -362,6 +365,7 @@ pub mod answers {
                 packet: Hash([7; 32]),
                 inner_steps: 20,
                 tokens: 100,
+                partner: "a-site".parse().ok(),
             }],
             excluded: vec![Exclusion {
                 volunteer: me().id(),
@@ -379,6 +383,7 @@ pub mod answers {
             volunteer: me().id(),
             packet: Hash([7; 32]),
             tokens: 100,
+            partner: "a-site".parse().ok(),
             received_at_ms: 1_700_000_000_000,
             signature: record().signature,
         };

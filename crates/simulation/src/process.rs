@@ -277,6 +277,7 @@ impl Process {
             packet: packet.hash,
             inner_steps: INNER_STEPS,
             tokens: 100,
+            partner: None,
         };
         self.step(world, Event::Submitted(submission))
     }

@@ -42,9 +42,7 @@ use covey_ledger::{
     notice::Status,
     signing::session::SignedSession,
 };
-use covey_protocol::{
-    Hash, Identity, PartnerId, SignatureBytes, VolunteerId, ledger::LedgerHead,
-};
+use covey_protocol::{Hash, Identity, PartnerId, SignatureBytes, VolunteerId, ledger::LedgerHead};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use self::{
