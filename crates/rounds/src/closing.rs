@@ -112,13 +112,20 @@ impl RoundsMachine {
             probe: probe_seed(&self.settings.seed_key, &self.settings.run, self.round),
             base: self.base,
             packets: self.places.values().map(|place| place.acceptance).collect(),
-            missing: self
-                .joined
-                .iter()
-                .filter(|(volunteer, awaited)| **awaited && !self.places.contains_key(*volunteer))
-                .map(|(volunteer, _)| *volunteer)
-                .collect(),
+            missing: self.missing(),
         });
+    }
+
+    /// Who joined, stayed, and delivered nothing. In a round that filled up nobody did: whoever was still
+    /// at work had no place left to deliver to.
+    fn missing(&self) -> Vec<VolunteerId> {
+        if self.places.len() >= self.capacity() {
+            return Vec::new();
+        }
+        let joined = self.joined.iter();
+        let missing = joined
+            .filter(|(volunteer, awaited)| **awaited && !self.places.contains_key(*volunteer));
+        missing.map(|(volunteer, _)| *volunteer).collect()
     }
 
     /// Fixes what is left out and goes on with the rest.

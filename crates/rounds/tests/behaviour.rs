@@ -861,3 +861,24 @@ fn whoever_stayed_and_delivered_nothing_is_named() {
     });
     assert_eq!(missing, Some(vec![volunteer(3)]));
 }
+
+/// Found by the simulation: in a run of hundreds most are still at work when the places are gone, and would
+/// lose their pay for it.
+#[test]
+fn nobody_is_missing_from_a_round_that_filled_up() {
+    let mut machine = start(assessed());
+    for n in 1..=6 {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    let mut effects = Vec::new();
+    for n in 1..=4 {
+        submit(&mut machine, n, 10);
+        effects = stored(&mut machine, n, 20);
+    }
+    let missing = effects.iter().find_map(|effect| match effect {
+        Effect::Assess { missing, .. } => Some(missing.clone()),
+        _ => None,
+    });
+    assert_eq!(missing, Some(Vec::new()));
+}

@@ -266,8 +266,12 @@ impl Book {
                 peer.merged = peer.merged.saturating_add(1);
             }
         }
+        // A round with all places taken says nothing about who was not in it: it may have found it full.
+        let delivered = verdicts.selected.len() + verdicts.excluded.len();
+        let crowded = delivered >= rules.gather + rules.emission.reserve;
         self.peers.retain(|volunteer, peer| {
-            evidence.contains_key(volunteer) || !peer.rest(rules) || peer.is_banned(round)
+            let there = crowded || evidence.contains_key(volunteer);
+            there || !peer.rest(rules) || peer.is_banned(round)
         });
         for peer in self.peers.values_mut() {
             peer.settle(rules, round);
