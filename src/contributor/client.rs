@@ -8,7 +8,7 @@ use std::{cell::Cell, rc::Rc};
 use covey_protocol::{
     Hash, Round, VolunteerId,
     http::{self, ErrorBody, ErrorCode, Records, RunInfo},
-    limits::{MAX_BLOB, MAX_FRAME, MAX_RECORDS},
+    limits::{MAX_BLOB, MAX_FRAME, MAX_RECORD, MAX_RECORDS},
     record::{Receipt, SignedRecord},
 };
 use futures::{FutureExt, select_biased};
@@ -89,7 +89,7 @@ impl Client {
         coordinator: &VolunteerId,
     ) -> Result<Vec<SignedRecord>, ClientError> {
         let path = format!("{}?from={from}", http::RECORDS);
-        let Records { records } = self.json(&path, MAX_RECORDS * 16 * 1024).await?;
+        let Records { records } = self.json(&path, MAX_RECORDS * MAX_RECORD).await?;
         let mut expected = from;
         for record in &records {
             let record = record

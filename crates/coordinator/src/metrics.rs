@@ -267,7 +267,7 @@ impl Metrics {
     }
 }
 
-const ALL_CODES: [ErrorCode; 14] = [
+const ALL_CODES: [ErrorCode; 15] = [
     ErrorCode::Malformed,
     ErrorCode::TooLarge,
     ErrorCode::Protocol,
@@ -277,6 +277,7 @@ const ALL_CODES: [ErrorCode; 14] = [
     ErrorCode::FutureRound,
     ErrorCode::WrongBase,
     ErrorCode::Duplicate,
+    ErrorCode::NotCommitted,
     ErrorCode::RoundFull,
     ErrorCode::Replaced,
     ErrorCode::NotFound,

@@ -27,10 +27,11 @@ use thiserror::Error;
 /// The protocol spoken by this build. Raised when an older peer would misread a message.
 ///
 /// 2: round records name what was left out of the merge, and why.
-pub const PROTOCOL: u16 = 2;
+/// 3: packets are committed to before they are uploaded.
+pub const PROTOCOL: u16 = 3;
 
 /// The oldest protocol this build still understands.
-pub const PROTOCOL_MIN: u16 = 2;
+pub const PROTOCOL_MIN: u16 = 3;
 
 /// Why bytes or frames from the network were refused. Nothing changes when one is returned.
 #[derive(Debug, Error, PartialEq)]

@@ -54,6 +54,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::FutureRound
         | ErrorCode::WrongBase
         | ErrorCode::Duplicate
+        | ErrorCode::NotCommitted
         | ErrorCode::RoundFull
         | ErrorCode::Ledger
         | ErrorCode::Replaced => StatusCode::CONFLICT,

@@ -6,7 +6,9 @@ use covey_protocol::{
     http::{ErrorCode, HeldOut, RunInfo},
     model::{ModelConfig, Preset},
     packet::PacketHeader,
-    record::{Checkpoint, Contribution, Exclusion, ExclusionReason, RoundRecord, SignedRecord},
+    record::{
+        Checkpoint, Commitment, Contribution, Exclusion, ExclusionReason, RoundRecord, SignedRecord,
+    },
     run::{Averaging, CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
     socket::{Activity, Backend, ClientFrame, Presence, ServerFrame},
 };
@@ -173,11 +175,18 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
             packet,
             reason,
         });
+    let commitment =
+        (volunteer(), hash(), signature()).prop_map(|(volunteer, packet, signature)| Commitment {
+            volunteer,
+            packet,
+            signature,
+        });
     (
         (hash(), round(), option::of(hash()), hash()),
         (hash(), hash(), option::of(hash()), any::<u64>()),
         vec(contribution, 0..20),
         vec(exclusion, 0..5),
+        vec(commitment, 0..5),
     )
         .prop_map(
             |(
@@ -185,6 +194,7 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
                 (base, theta_after, update, update_len),
                 contributions,
                 excluded,
+                commitments,
             )| {
                 RoundRecord {
                     run,
@@ -197,6 +207,7 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
                     update_len,
                     contributions,
                     excluded,
+                    commitments,
                 }
             },
         )
@@ -246,6 +257,7 @@ pub fn code() -> impl Strategy<Value = ErrorCode> {
         FutureRound,
         WrongBase,
         Duplicate,
+        NotCommitted,
         RoundFull,
         Replaced,
         NotFound,
@@ -288,6 +300,13 @@ pub fn client_frame() -> impl Strategy<Value = ClientFrame> {
             }
         ),
         (round(), hash()).prop_map(|(round, theta)| ClientFrame::Applied { round, theta }),
+        (round(), hash(), signature()).prop_map(|(round, packet, signature)| {
+            ClientFrame::Commit {
+                round,
+                packet,
+                signature,
+            }
+        }),
     ]
 }
 
@@ -342,6 +361,15 @@ pub fn server_frame() -> impl Strategy<Value = ServerFrame> {
             }),
         signed_record().prop_map(|record| ServerFrame::RoundClosed {
             record: Box::new(record)
+        }),
+        (round(), hash()).prop_map(|(round, packet)| ServerFrame::Committed { round, packet }),
+        (round(), hash(), code(), message()).prop_map(|(round, packet, code, message)| {
+            ServerFrame::NotCommitted {
+                round,
+                packet,
+                code,
+                message,
+            }
         }),
         held_out().prop_map(|held_out| ServerFrame::HeldOut { held_out }),
         (any::<u32>(), vec(presence(), 0..4))
