@@ -9,7 +9,9 @@ use covey_ledger::call::SignedAction;
 use covey_protocol::{
     Hash, Round, VolunteerId,
     http::{self, ErrorBody, ErrorCode, Records, RunInfo},
-    limits::{MAX_BLOB, MAX_FRAME, MAX_LINES_BYTES, MAX_RECORDS, MAX_SHEET, MAX_SHEETS},
+    limits::{
+        MAX_BLOB, MAX_FRAME, MAX_LINES_BYTES, MAX_RECORD, MAX_RECORDS, MAX_SHEET, MAX_SHEETS,
+    },
     record::{Receipt, SignedRecord},
     validation::{SignedSheet, Task, Validations},
 };
@@ -96,7 +98,7 @@ impl Client {
         run: &RunInfo,
     ) -> Result<Vec<SignedRecord>, ClientError> {
         let path = format!("{}?from={from}", http::RECORDS);
-        let Records { records } = self.json(&path, MAX_RECORDS * 16 * 1024).await?;
+        let Records { records } = self.json(&path, MAX_RECORDS * MAX_RECORD).await?;
         let mut expected = from;
         for record in &records {
             let record = record

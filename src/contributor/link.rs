@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use covey_protocol::{
     Identity, PROTOCOL, PROTOCOL_MIN, PartnerId,
-    http::ErrorCode,
+    http::{ErrorBody, ErrorCode},
     record::RoundRecord,
     socket::{Backend, ClientFrame, ServerFrame, sign_hello},
 };
@@ -292,6 +292,20 @@ fn absorb(shared: &Shared, frame: ServerFrame) {
                 link.closed.pop_first();
             }
             drop(link);
+            shared.changed.set();
+        }
+        ServerFrame::Committed { packet, .. } => {
+            shared.link.borrow_mut().commitment = Some((packet, Ok(())));
+            shared.changed.set();
+        }
+        ServerFrame::NotCommitted {
+            packet,
+            code,
+            message,
+            ..
+        } => {
+            let refusal = ErrorBody::new(code, message);
+            shared.link.borrow_mut().commitment = Some((packet, Err(refusal)));
             shared.changed.set();
         }
         ServerFrame::HeldOut { held_out } => {

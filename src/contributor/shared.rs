@@ -13,7 +13,7 @@ use std::{
 
 use covey_protocol::{
     Hash, Identity, Round,
-    http::RunInfo,
+    http::{ErrorBody, RunInfo},
     record::SignedRecord,
     socket::{Backend, ClientFrame},
 };
@@ -83,6 +83,8 @@ pub struct LinkState {
     pub client: Option<Client>,
     pub open: Option<OpenRound>,
     pub closed: BTreeMap<Round, SignedRecord>,
+    /// What the coordinator answered to the newest commitment, by its packet.
+    pub commitment: Option<(Hash, Result<(), ErrorBody>)>,
     /// The coordinator found other weights here than the run's.
     pub resync: bool,
     pub sender: Option<UnboundedSender<ClientFrame>>,

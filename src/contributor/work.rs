@@ -1,13 +1,13 @@
-//! One round of work: assigned data, inner steps, pseudo-gradient, upload, receipt.
+//! One round of work: assigned data, inner steps, pseudo-gradient, commitment, upload, receipt.
 
 use std::rc::Rc;
 
 use covey_compression::Compressed;
 use covey_protocol::{
-    Identity,
+    Hash, Identity,
     http::{ErrorCode, RunInfo},
     packet::PacketHeader,
-    record::Receipt,
+    record::{Commitment, Receipt},
     socket::ClientFrame,
 };
 use covey_training::{
@@ -16,6 +16,7 @@ use covey_training::{
     inner::{Finished, InnerLoop, StepLoss},
     outer::pseudo_gradient,
 };
+use futures::{FutureExt, select_biased};
 use thiserror::Error;
 
 use super::{
@@ -33,8 +34,10 @@ use super::{
 
 /// Inner steps between two reads of the losses.
 const READ_EVERY: u32 = 5;
-/// Milliseconds kept free before the deadline for reading the weights, compression and upload.
+/// Milliseconds kept free before the deadline for reading the weights, compression and the commitment.
 const UPLOAD_MS: f64 = 4_000.0;
+/// Milliseconds after which a commitment without an answer is sent again.
+const COMMIT_MS: f64 = 2_000.0;
 /// Milliseconds between two progress frames.
 const REPORT_MS: f64 = 2_000.0;
 
@@ -144,7 +147,7 @@ impl Worker {
             .seal(&payload, &self.identity)
             .map_err(TrainingError::from)?;
         progress.optimiser = finished.optimiser;
-        match self.upload(&open, &packet).await {
+        match self.deliver(&open, &packet).await {
             Ok(receipt) => {
                 progress.error_feedback = sent_feedback;
                 progress.tokens += u64::from(tokens);
@@ -278,36 +281,68 @@ impl Worker {
         deadline.is_some_and(|at| now_ms() + self.step_ms * 1.5 + UPLOAD_MS > at)
     }
 
-    /// Uploads until there is a receipt, a refusal, or the round is over.
-    async fn upload(&self, open: &OpenRound, packet: &[u8]) -> Result<Receipt, ClientError> {
+    /// Commits to the packet, then uploads it, and does both again until there is a receipt, a refusal,
+    /// or the round is over. A commitment that was acknowledged is answered at once the second time.
+    async fn deliver(&self, open: &OpenRound, packet: &[u8]) -> Result<Receipt, ClientError> {
+        let name = Hash::of(packet);
         let mut wait = 500.0;
         loop {
             let link = self.shared.link.borrow();
             // Whoever coordinates now signs the receipt.
             let reached = link.client.clone().zip(link.info.clone());
             drop(link);
-            let result = match reached {
-                Some((client, info)) => client.upload(packet, &info.coordinator).await,
-                None => Err(ClientError::Network("not connected".into())),
+            let result = match (self.commit(open, name).await, reached) {
+                (Err(error), _) => Err(error),
+                (Ok(()), Some((client, info))) => client.upload(packet, &info.coordinator).await,
+                (Ok(()), None) => Err(ClientError::Network("not connected".into())),
             };
             let retry = match &result {
                 Err(ClientError::Network(_) | ClientError::Timeout) => true,
-                Err(ClientError::Refused(body)) => {
-                    matches!(body.code, ErrorCode::Busy | ErrorCode::Unavailable)
-                }
+                Err(ClientError::Refused(body)) => matches!(
+                    body.code,
+                    ErrorCode::Busy | ErrorCode::Unavailable | ErrorCode::NotCommitted
+                ),
                 _ => false,
             };
-            let over = self.shared.stopping.get()
-                || self
-                    .shared
-                    .open_round()
-                    .is_some_and(|now| now.round != open.round);
-            if !retry || over {
+            if !retry || self.is_over(open) {
                 return result;
             }
             sleep(wait).await;
             wait = (wait * 2.0).min(10_000.0);
         }
+    }
+
+    /// Gives the coordinator our word for one packet, and waits until it is durable there.
+    async fn commit(&self, open: &OpenRound, packet: Hash) -> Result<(), ClientError> {
+        let commitment = Commitment::sign(&self.info.run, open.round, packet, &self.identity);
+        self.shared.link.borrow_mut().commitment = None;
+        self.shared.send(ClientFrame::Commit {
+            round: open.round,
+            packet,
+            signature: commitment.signature,
+        });
+        let asked_at = now_ms();
+        loop {
+            let answer = self.shared.link.borrow().commitment.clone();
+            if let Some((_, answer)) = answer.filter(|(name, _)| *name == packet) {
+                return answer.map_err(ClientError::Refused);
+            }
+            if self.is_over(open) || now_ms() - asked_at > COMMIT_MS {
+                return Err(ClientError::Timeout);
+            }
+            // The link wakes the session with every answer; a lost one is asked for again.
+            let mut woken = Box::pin(self.shared.changed.wait().fuse());
+            let mut later = Box::pin(sleep(COMMIT_MS).fuse());
+            select_biased! {
+                () = woken => {}
+                () = later => {}
+            }
+        }
+    }
+
+    fn is_over(&self, open: &OpenRound) -> bool {
+        let now = self.shared.open_round();
+        self.shared.stopping.get() || now.is_some_and(|now| now.round != open.round)
     }
 
     /// The round's assignment, with its shards fetched.

@@ -22,7 +22,7 @@ use covey_protocol::{
 };
 use covey_rounds::Acceptance;
 use covey_scoring::{
-    Book, Checks, Delivered, Evaluation, Evidence, Finding, Rules, Submitted, Verdicts, Work,
+    Book, Checks, Delivered, Evaluation, Evidence, Finding, Rules, Verdicts, Work,
     loss::{EVALUATION_SHARE, loss_score},
 };
 use covey_training::{
@@ -72,8 +72,9 @@ pub struct Closed<'a> {
     pub probe: Hash,
     /// The round's base weights.
     pub theta: &'a [f32],
+    /// In the order in which they were committed to.
     pub packets: &'a [Received],
-    /// Volunteers that stayed to the end and delivered nothing.
+    /// Volunteers that stayed to the end, or committed, and delivered nothing.
     pub missing: &'a [VolunteerId],
     /// What was merged in the round before.
     pub last_round: &'a [SparseUpdate],
@@ -123,14 +124,10 @@ impl Assessment {
     /// The fast checks, one outcome per packet in the same order.
     #[must_use]
     pub fn screen(&self, book: &Book, closed: &Closed<'_>) -> Vec<Screened> {
-        let packets: Vec<Submitted<'_>> = closed
+        let packets: Vec<&SparseUpdate> = closed
             .packets
             .iter()
-            .map(|received| Submitted {
-                volunteer: received.acceptance.volunteer,
-                received_at_ms: received.acceptance.received_at_ms,
-                update: &received.update,
-            })
+            .map(|received| &received.update)
             .collect();
         self.checks
             .judge(closed.round.0, &packets, closed.last_round)

@@ -277,6 +277,7 @@ const ALL_CODES: [ErrorCode; 15] = [
     ErrorCode::FutureRound,
     ErrorCode::WrongBase,
     ErrorCode::Duplicate,
+    ErrorCode::NotCommitted,
     ErrorCode::RoundFull,
     ErrorCode::Replaced,
     ErrorCode::NotFound,

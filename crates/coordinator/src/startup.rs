@@ -6,7 +6,7 @@
 //!    from the run's seed, which is what the first checkpoint held.
 //! 3. The records after it are replayed with the same checks a newcomer makes: the chain, the update's
 //!    name, the packets' signatures, and the weights after each round.
-//! 4. The acknowledged packets of the open round take their places again.
+//! 4. The acknowledged commitments and packets of the open round take their places again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -402,6 +402,7 @@ async fn snapshot(
         Ok(Snapshot {
             round,
             base,
+            pledges: journal.commitments(round)?,
             previous: records.last().map(|signed| signed.record.hash()),
             packets,
             receipts,

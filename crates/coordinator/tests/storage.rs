@@ -11,11 +11,11 @@ use covey_coordinator::storage::{
     BlobSource, Blobs, Journal, LocalBlobs, PartnerTotals, RedbJournal, StorageError,
 };
 use covey_protocol::{
-    Hash, Identity, PartnerId, Round, VolunteerId,
+    Hash, Identity, PartnerId, Round, SignatureBytes, VolunteerId,
     http::HeldOut,
-    record::{Checkpoint, Exclusion, ExclusionReason, RoundRecord, SignedRecord},
+    record::{Checkpoint, Commitment, Exclusion, ExclusionReason, RoundRecord, SignedRecord},
 };
-use covey_rounds::Acceptance;
+use covey_rounds::{Acceptance, Pledge};
 use disk::Disk;
 use futures_util::StreamExt;
 
@@ -28,6 +28,18 @@ fn acceptance(round: u64, volunteer: u8) -> Acceptance {
         tokens: 128,
         partner: None,
         received_at_ms: 1_000 + u64::from(volunteer),
+    }
+}
+
+fn pledge(round: u64, volunteer: u8, order: u32) -> Pledge {
+    Pledge {
+        round: Round(round),
+        order,
+        commitment: Commitment {
+            volunteer: VolunteerId([volunteer; 32]),
+            packet: Hash::of(&[round as u8, volunteer]),
+            signature: SignatureBytes([volunteer; 64]),
+        },
     }
 }
 
@@ -44,6 +56,7 @@ fn record(round: u64, accepted: &[Acceptance]) -> SignedRecord {
         update_len: 1,
         contributions: accepted.iter().map(Acceptance::contribution).collect(),
         excluded: Vec::new(),
+        commitments: Vec::new(),
     }
     .sign(&Identity::from_secret([1; 32]))
 }
@@ -98,6 +111,9 @@ fn journal_keeps_its_promises(open: impl Fn() -> Box<dyn Journal>) {
     let journal = open();
     assert_eq!(journal.last_record().expect("read"), None);
     let (a, b, c) = (acceptance(0, 2), acceptance(0, 1), acceptance(1, 2));
+    for (volunteer, order) in [(2, 0), (1, 1), (7, 2)] {
+        journal.commit(&pledge(0, volunteer, order)).expect("kept");
+    }
     journal.accept(&a, b"packet a").expect("kept");
     journal.accept(&a, b"packet a").expect("kept again");
     journal.accept(&b, b"packet b").expect("kept");
@@ -105,6 +121,11 @@ fn journal_keeps_its_promises(open: impl Fn() -> Box<dyn Journal>) {
 
     let journal = open();
     assert_eq!(journal.acceptances(Round(0)).expect("read"), [b, a]);
+    assert_eq!(
+        journal.commitments(Round(0)).expect("read"),
+        [pledge(0, 1, 1), pledge(0, 2, 0), pledge(0, 7, 2)]
+    );
+    assert_eq!(journal.commitments(Round(1)).expect("read"), []);
     let packet = |round, id| {
         journal
             .packet(Round(round), VolunteerId([id; 32]))
@@ -121,6 +142,8 @@ fn journal_keeps_its_promises(open: impl Fn() -> Box<dyn Journal>) {
     assert_eq!(journal.book().expect("read"), None);
     journal.record(&first, None).expect("kept");
     assert_eq!(packet(0, 2), None, "its bytes are in the update now");
+    let listed = journal.commitments(Round(0)).expect("read");
+    assert_eq!(listed, [], "the record lists them now");
     let kept = journal.acceptances(Round(0)).expect("read");
     assert_eq!(kept, [b, a], "what was left out keeps its receipt");
     journal.accept(&c, b"packet c").expect("kept");

@@ -5,7 +5,7 @@
 //! | GET [`RUN`] | | [`RunInfo`] |
 //! | GET [`RECORDS`]`?from=N` | | up to 64 [`SignedRecord`]s from round N |
 //! | GET [`BLOBS`]`/{hash}` | | the bytes, immutable; ranges allowed |
-//! | POST [`PACKETS`] | a sealed packet | [`Receipt`](crate::record::Receipt), or [`ErrorBody`] with a 4xx or 5xx |
+//! | POST [`PACKETS`] | a sealed packet, committed to on the control socket | [`Receipt`](crate::record::Receipt), or [`ErrorBody`] with a 4xx or 5xx |
 //! | GET [`MODEL`] | | the current weights as SafeTensors |
 //! | GET [`SCORES`] | | [`Scores`]: what everyone's work was worth |
 //! | GET [`VALIDATORS`]`/{id}` | | [`Task`](crate::validation::Task): how a key stands as a validator, and what it is to score |
@@ -188,8 +188,10 @@ pub enum ErrorCode {
     FutureRound,
     /// The packet was computed from other weights than the round's base: resynchronise.
     WrongBase,
-    /// Another packet of this volunteer was already accepted in this round.
+    /// This volunteer has committed to another packet in this round.
     Duplicate,
+    /// The packet is not the one its volunteer committed to for the round, or there is no commitment.
+    NotCommitted,
     /// The round has all the contributions it may merge.
     RoundFull,
     /// A newer session of the same identity took over: do not reconnect by yourself.

@@ -32,7 +32,8 @@ use thiserror::Error;
 /// The protocol spoken by this build. Raised when an older peer would misread a message.
 ///
 /// 2: round records name what was left out of the merge, and why.
-/// 3: tabs sign what they recomputed, and a run may change its coordinator.
+/// 3: packets are committed to before they are uploaded; tabs sign what they recomputed, and a run may
+/// change its coordinator.
 pub const PROTOCOL: u16 = 3;
 
 /// The oldest protocol this build still understands.

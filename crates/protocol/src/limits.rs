@@ -9,6 +9,11 @@ pub const MAX_CLIENT_FRAME: usize = 4 * 1024;
 pub const MAX_PAYLOAD: usize = 32 * 1024 * 1024;
 /// Most packets merged in one round (Covenant-72B aggregates at most 20).
 pub const MAX_CONTRIBUTIONS: usize = 20;
+/// Most commitments taken in one round: several times what is merged, so that some of them may come to
+/// nothing, and few enough for a record to list them all.
+pub const MAX_COMMITMENTS: usize = 128;
+/// Largest round record as JSON: every commitment (310 bytes each) and what came of it.
+pub const MAX_RECORD: usize = 64 * 1024;
 /// Largest blob the coordinator serves or a tab fetches: a 125 M parameter checkpoint in f32.
 pub const MAX_BLOB: usize = 640 * 1024 * 1024;
 /// Most round records returned by one request.

@@ -3,12 +3,55 @@
 //! A newcomer takes the newest checkpoint, applies the updates of the records after it, and arrives
 //! at `theta_after` of the last one or knows exactly which record lies.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Hash, Identity, PartnerId, ProtocolError, Round, SignatureBytes, VolunteerId};
+use crate::{
+    Hash, Identity, PartnerId, ProtocolError, Round, SignatureBytes, VolunteerId,
+    limits::MAX_COMMITMENTS,
+};
 
+const COMMITMENT_DOMAIN: &str = "covey 2026-11 commitment signature";
 const RECORD_DOMAIN: &str = "covey 2026-11 round record signature";
 const RECEIPT_DOMAIN: &str = "covey 2026-11 receipt signature";
+
+/// A volunteer's word for one packet, given before anyone could read another one of the round
+/// (spec 2.7, commit then reveal). Round and run are signed but not repeated: they are the record's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commitment {
+    pub volunteer: VolunteerId,
+    /// Hash of the sealed packet.
+    pub packet: Hash,
+    pub signature: SignatureBytes,
+}
+
+impl Commitment {
+    pub fn sign(run: &Hash, round: Round, packet: Hash, identity: &Identity) -> Self {
+        let signed = commitment_bytes(run, round, &packet);
+        Self {
+            volunteer: identity.id(),
+            packet,
+            signature: identity.sign(COMMITMENT_DOMAIN, &signed),
+        }
+    }
+
+    /// Checks the volunteer's signature for a round of a run.
+    pub fn verify(&self, run: &Hash, round: Round) -> Result<(), ProtocolError> {
+        let signed = commitment_bytes(run, round, &self.packet);
+        self.volunteer
+            .verify(COMMITMENT_DOMAIN, &signed, &self.signature)
+    }
+}
+
+fn commitment_bytes(run: &Hash, round: Round, packet: &Hash) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(72);
+    bytes.extend(run.0);
+    bytes.extend(round.0.to_le_bytes());
+    bytes.extend(packet.0);
+    bytes
+}
 
 /// One merged contribution, as listed in a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,12 +168,57 @@ pub struct RoundRecord {
     /// records from before it existed keep their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<Exclusion>,
+    /// Every commitment of the round in the order in which they were taken, also those whose packet never
+    /// came. Of two packets that resemble each other, the one committed to first is the original. Empty
+    /// in records from before commitments existed, and not written then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commitments: Vec<Commitment>,
 }
 
 impl RoundRecord {
     /// Hash of the canonical JSON: the record's name in the chain.
     pub fn hash(&self) -> Hash {
         Hash::of(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// Checks that every commitment is its volunteer's own, that nobody has two, and that everything
+    /// received was committed to: nobody was slipped in, and the order is what the coordinator signed.
+    ///
+    /// Costs a signature check for each commitment. A record from before commitments existed fails
+    /// unless its round was empty.
+    pub fn check_commitments(&self) -> Result<(), ProtocolError> {
+        const WHAT: &str = "a record's commitments";
+        if self.commitments.len() > MAX_COMMITMENTS {
+            return Err(ProtocolError::TooLarge {
+                what: WHAT,
+                actual: self.commitments.len(),
+                limit: MAX_COMMITMENTS,
+            });
+        }
+        let mut committed = BTreeMap::new();
+        for commitment in &self.commitments {
+            commitment.verify(&self.run, self.round)?;
+            let Commitment {
+                volunteer, packet, ..
+            } = commitment;
+            if committed.insert(*volunteer, *packet).is_some() {
+                return Err(ProtocolError::malformed(
+                    WHAT,
+                    format!("{volunteer} has two"),
+                ));
+            }
+        }
+        let merged = self.contributions.iter().map(|c| (c.volunteer, c.packet));
+        let left_out = self.excluded.iter().map(|e| (e.volunteer, e.packet));
+        for (volunteer, packet) in merged.chain(left_out) {
+            if committed.get(&volunteer) != Some(&packet) {
+                return Err(ProtocolError::malformed(
+                    WHAT,
+                    format!("{volunteer} did not commit to {packet}"),
+                ));
+            }
+        }
+        Ok(())
     }
 
     pub fn sign(self, identity: &Identity) -> SignedRecord {
@@ -230,13 +318,14 @@ mod tests {
             update_len: 0,
             contributions: Vec::new(),
             excluded: Vec::new(),
+            commitments: Vec::new(),
         }
     }
 
     #[test]
-    fn a_record_without_exclusions_reads_and_hashes_as_before_they_existed() {
+    fn a_record_without_exclusions_or_commitments_reads_and_hashes_as_before_they_existed() {
         let json = serde_json::to_string(&record()).unwrap();
-        assert!(!json.contains("excluded"));
+        assert!(!json.contains("excluded") && !json.contains("commitments"));
         assert_eq!(
             serde_json::from_str::<RoundRecord>(&json).unwrap(),
             record()
@@ -308,5 +397,63 @@ mod tests {
             assert!(json.contains(&format!("\"reason\":\"{}\"", reason.name())));
             assert_eq!(serde_json::from_str::<RoundRecord>(&json).unwrap(), record);
         }
+    }
+
+    #[test]
+    fn what_was_received_without_a_commitment_shows() {
+        let (one, two) = (
+            Identity::from_secret([1; 32]),
+            Identity::from_secret([2; 32]),
+        );
+        let mut record = record();
+        let commit = |identity: &Identity, packet: u8| {
+            Commitment::sign(&record.run, record.round, Hash([packet; 32]), identity)
+        };
+        let (first, second, again) = (commit(&one, 7), commit(&two, 8), commit(&two, 9));
+        record.commitments = vec![first, second];
+        record.contributions = vec![Contribution {
+            volunteer: one.id(),
+            packet: Hash([7; 32]),
+            inner_steps: 1,
+            tokens: 1,
+        }];
+        record.excluded = vec![Exclusion {
+            volunteer: two.id(),
+            packet: Hash([8; 32]),
+            reason: ExclusionReason::Harmful,
+        }];
+        record.check_commitments().unwrap();
+
+        let mut slipped_in = record.clone();
+        slipped_in.commitments.remove(0);
+        let mut exchanged = record.clone();
+        exchanged.excluded[0].packet = Hash([9; 32]);
+        let mut twice = record.clone();
+        twice.commitments.push(again);
+        for wrong in [slipped_in, exchanged, twice] {
+            assert!(matches!(
+                wrong.check_commitments(),
+                Err(ProtocolError::Malformed { .. })
+            ));
+        }
+        let mut forged = record.clone();
+        forged.commitments[0].volunteer = VolunteerId([3; 32]);
+        let mut of_another_round = record.clone();
+        of_another_round.round = Round(4);
+        for wrong in [forged, of_another_round] {
+            assert!(matches!(
+                wrong.check_commitments(),
+                Err(ProtocolError::Signature(_))
+            ));
+        }
+        let mut too_many = record.clone();
+        too_many.commitments = vec![first; MAX_COMMITMENTS + 1];
+        assert!(matches!(
+            too_many.check_commitments(),
+            Err(ProtocolError::TooLarge { .. })
+        ));
+        let before = record.hash();
+        record.commitments.swap(0, 1);
+        assert_ne!(record.hash(), before, "the order is signed");
     }
 }

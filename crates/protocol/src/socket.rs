@@ -7,6 +7,10 @@
 //! 4. [`ClientFrame::Join`] says it works on the open round; [`ServerFrame::RoundOpened`] and
 //!    [`ServerFrame::RoundClosed`] mark the rounds; after each the volunteer reports the hash it
 //!    reached in [`ClientFrame::Applied`] and is told to [`ServerFrame::Resync`] if it differs.
+//! 5. With its packet ready, but not sent, the volunteer says its hash in [`ClientFrame::Commit`], before
+//!    the round's deadline. Only after [`ServerFrame::Committed`] does it upload the packet itself
+//!    (over HTTP), until the end of the grace period. Nobody can read a packet before the round's record
+//!    is out, so whoever wants to copy one comes too late to commit to the copy.
 //!
 //! Browsers cannot export TLS keying material, hence the challenge over the socket itself.
 
@@ -63,6 +67,15 @@ pub enum ClientFrame {
     Applied { round: Round, theta: Hash },
     /// What this volunteer's key says as a witness: sent after each round that it recomputed.
     Witness { statement: Box<SignedStatement> },
+    /// This packet and no other is this volunteer's work in the round. Saying the same again is answered
+    /// the same.
+    Commit {
+        round: Round,
+        /// Hash of the sealed packet.
+        packet: Hash,
+        /// [`Commitment::sign`](crate::record::Commitment::sign).
+        signature: SignatureBytes,
+    },
 }
 
 /// From the coordinator.
@@ -92,6 +105,18 @@ pub enum ServerFrame {
     },
     RoundClosed {
         record: Box<SignedRecord>,
+    },
+    /// The commitment is durable: upload the packet.
+    Committed {
+        round: Round,
+        packet: Hash,
+    },
+    /// The commitment was refused.
+    NotCommitted {
+        round: Round,
+        packet: Hash,
+        code: ErrorCode,
+        message: String,
     },
     HeldOut {
         held_out: HeldOut,

@@ -53,7 +53,9 @@ impl RoundsMachine {
         }
         let now_ms = self.now_ms;
         match &mut self.phase {
-            Phase::Draining if storing == 0 => self.finish(effects),
+            Phase::Draining if storing == 0 && self.promises.values().all(|p| p.stored) => {
+                self.finish(effects);
+            }
             Phase::Assessing {
                 give_up_ms,
                 checked,
@@ -98,7 +100,9 @@ impl RoundsMachine {
     }
 
     fn finish(&mut self, effects: &mut Vec<Effect>) {
-        let Some(assessing) = self.settings.assessing.filter(|_| !self.places.is_empty()) else {
+        // A commitment is something to judge even where no packet came.
+        let nothing = self.places.is_empty() && self.promises.is_empty();
+        let Some(assessing) = self.settings.assessing.filter(|_| !nothing) else {
             self.choose(Vec::new(), effects);
             return;
         };
@@ -111,21 +115,36 @@ impl RoundsMachine {
             seed: self.seed(),
             probe: probe_seed(&self.settings.seed_key, &self.settings.run, self.round),
             base: self.base,
-            packets: self.places.values().map(|place| place.acceptance).collect(),
+            packets: self.in_order(),
             missing: self.missing(),
         });
     }
 
-    /// Who joined, stayed, and delivered nothing. In a round that filled up nobody did: whoever was still
-    /// at work had no place left to deliver to.
+    /// The packets in the order in which they were committed to.
+    fn in_order(&self) -> Vec<Acceptance> {
+        let order = |acceptance: &Acceptance| {
+            let promise = self.promises.get(&acceptance.volunteer);
+            (
+                promise.map_or(u32::MAX, |promise| promise.pledge.order),
+                acceptance.volunteer,
+            )
+        };
+        let mut packets: Vec<Acceptance> =
+            self.places.values().map(|place| place.acceptance).collect();
+        packets.sort_by_key(order);
+        packets
+    }
+
+    /// Who has not delivered, ascending: of those who stayed to the end and those who had committed. In a
+    /// full round nobody: there was no place left for them.
     fn missing(&self) -> Vec<VolunteerId> {
         if self.places.len() >= self.capacity() {
             return Vec::new();
         }
-        let joined = self.joined.iter();
-        let missing = joined
-            .filter(|(volunteer, awaited)| **awaited && !self.places.contains_key(*volunteer));
-        missing.map(|(volunteer, _)| *volunteer).collect()
+        let mut missing: BTreeSet<VolunteerId> = self.awaited().collect();
+        missing.extend(self.promises.keys());
+        missing.retain(|volunteer| !self.places.contains_key(volunteer));
+        missing.into_iter().collect()
     }
 
     /// Fixes what is left out and goes on with the rest.
@@ -139,13 +158,8 @@ impl RoundsMachine {
             .map(|exclusion| (exclusion.volunteer, exclusion))
             .collect();
         // Unassessed rounds may hold more than may be merged: first come, first served.
-        let mut rest: Vec<Acceptance> = self
-            .places
-            .values()
-            .map(|place| place.acceptance)
-            .filter(|acceptance| !out.contains_key(&acceptance.volunteer))
-            .collect();
-        rest.sort_by_key(|acceptance| (acceptance.received_at_ms, acceptance.volunteer));
+        let mut rest = self.in_order();
+        rest.retain(|acceptance| !out.contains_key(&acceptance.volunteer));
         let most = self.settings.rounds.max_contributions as usize;
         out.extend(rest.iter().skip(most).map(|acceptance| {
             let exclusion = Exclusion {
@@ -234,6 +248,7 @@ impl RoundsMachine {
             update_len,
             contributions: self.selected().map(|a| a.contribution()).collect(),
             excluded: self.excluded.clone(),
+            commitments: self.commitments(),
         };
         self.phase = Phase::Recording {
             record: Box::new(record.clone()),
@@ -292,6 +307,8 @@ impl RoundsMachine {
                 .map(|place| place.acceptance),
         );
         self.excluded.clear();
+        self.promises.clear();
+        self.next_order = 0;
         self.round = round.next();
         self.forget_receipts();
         self.base = theta;

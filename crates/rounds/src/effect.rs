@@ -4,7 +4,7 @@
 use covey_protocol::{
     Hash, PartnerId, Round, VolunteerId,
     http::ErrorCode,
-    record::{Contribution, RoundRecord},
+    record::{Commitment, Contribution, RoundRecord},
     socket::Presence,
 };
 
@@ -17,6 +17,15 @@ pub struct Ticket(pub u64);
 pub enum Audience {
     Everyone,
     One(VolunteerId),
+}
+
+/// A commitment with its place in the round's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pledge {
+    pub round: Round,
+    /// Grows with every commitment that is taken; numbers may be missing.
+    pub order: u32,
+    pub commitment: Commitment,
 }
 
 /// A packet that has its place in a round: what a receipt states.
@@ -51,6 +60,23 @@ impl Acceptance {
 /// Something the world has to do, in the order given.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
+    /// Make a commitment durable, then report [`Pledged`](crate::Event::Pledged) or
+    /// [`PledgeFailed`](crate::Event::PledgeFailed).
+    Pledge(Pledge),
+    /// Tell a volunteer that its commitment is durable.
+    Committed {
+        volunteer: VolunteerId,
+        round: Round,
+        packet: Hash,
+    },
+    /// Tell a volunteer that its commitment was refused; nothing of it is kept.
+    NotCommitted {
+        volunteer: VolunteerId,
+        round: Round,
+        packet: Hash,
+        code: ErrorCode,
+        message: String,
+    },
     /// Make a packet durable, then report [`Stored`](crate::Event::Stored) or
     /// [`StoreFailed`](crate::Event::StoreFailed). `ticket` names the upload that brought its bytes.
     Store {
@@ -68,7 +94,8 @@ pub enum Effect {
         code: ErrorCode,
         message: String,
     },
-    /// Try stored packets, listed in ascending volunteer order, on the weights `base`; report
+    /// Try stored packets, listed in the order in which they were committed to, on the weights `base`;
+    /// there may be none. Report
     /// [`Checked`](crate::Event::Checked) as soon as the fast checks are done, then
     /// [`Assessed`](crate::Event::Assessed) or [`AssessFailed`](crate::Event::AssessFailed).
     Assess {
@@ -79,7 +106,7 @@ pub enum Effect {
         probe: Hash,
         base: Hash,
         packets: Vec<Acceptance>,
-        /// Volunteers that joined, stayed, and delivered nothing.
+        /// Volunteers that delivered nothing although they joined and stayed, or had committed to a packet.
         missing: Vec<VolunteerId>,
     },
     /// Merge stored packets, listed in ascending volunteer order, into the weights `base`; make the

@@ -1,7 +1,11 @@
 //! Everything that can happen to the rounds, from volunteers and from the world that carries out
 //! [`Effect`](crate::Effect)s.
 
-use covey_protocol::{Hash, PartnerId, Round, VolunteerId, record::Exclusion, socket::Backend};
+use covey_protocol::{
+    Hash, PartnerId, Round, VolunteerId,
+    record::{Commitment, Exclusion},
+    socket::Backend,
+};
 
 use crate::effect::Ticket;
 
@@ -36,6 +40,21 @@ pub enum Event {
         volunteer: VolunteerId,
         round: Round,
         theta: Hash,
+    },
+    /// It committed to a packet; the signature has been checked for this run and round.
+    Commit {
+        round: Round,
+        commitment: Commitment,
+    },
+    /// A commitment is on disk.
+    Pledged {
+        volunteer: VolunteerId,
+        packet: Hash,
+    },
+    /// A commitment could not be written.
+    PledgeFailed {
+        volunteer: VolunteerId,
+        packet: Hash,
     },
     /// It uploaded a packet whose bytes are valid.
     Submitted(Submission),

@@ -1,5 +1,5 @@
-//! The machine's state and its one public move, [`RoundsMachine::step`]. What is admitted is decided in
-//! `admission`, how a round ends in `closing`.
+//! The machine's state and its one public move, [`RoundsMachine::step`]. What is promised is decided in
+//! `commitment`, what is admitted in `admission`, how a round ends in `closing`.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,7 +11,9 @@ use covey_protocol::{
     socket::{Activity, Presence},
 };
 
-use crate::{Acceptance, Audience, Effect, Event, Ticket, presence::Members, seed::round_seed};
+use crate::{
+    Acceptance, Audience, Effect, Event, Pledge, Ticket, presence::Members, seed::round_seed,
+};
 
 /// Rounds whose resulting weights are remembered, to compare with what volunteers report.
 pub(crate) const HISTORY_ROUNDS: usize = 256;
@@ -47,7 +49,7 @@ pub struct Assessing {
 pub enum Phase {
     /// Nobody has joined.
     Idle,
-    /// Packets are admitted until the deadline, and in the grace period after it.
+    /// Commitments are taken until the deadline, their packets until the end of the grace period.
     Collecting { deadline_ms: u64 },
     /// Closed to packets; admitted ones are still being stored.
     Draining,
@@ -73,6 +75,14 @@ pub struct Attempt {
     pub failures: u32,
     /// When it is tried again; absent while it is under way.
     pub retry_at_ms: Option<u64>,
+}
+
+/// A commitment of the open round.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Promise {
+    pub pledge: Pledge,
+    /// On disk, and told so.
+    pub stored: bool,
 }
 
 /// A packet's place in the open round.
@@ -101,6 +111,9 @@ pub struct RoundsMachine {
     pub(crate) phase: Phase,
     /// Who joined the open round, and whether it is still waited for.
     pub(crate) joined: BTreeMap<VolunteerId, bool>,
+    pub(crate) promises: BTreeMap<VolunteerId, Promise>,
+    /// The next commitment's place in the order.
+    pub(crate) next_order: u32,
     pub(crate) places: BTreeMap<VolunteerId, Place>,
     /// What is left out of the merge, ascending; decided when the assessment ends.
     pub(crate) excluded: Vec<Exclusion>,
@@ -214,6 +227,11 @@ impl RoundsMachine {
                 round,
                 theta,
             } => self.applied(volunteer, round, theta, &mut effects),
+            Event::Commit { round, commitment } => self.commit(round, commitment, &mut effects),
+            Event::Pledged { volunteer, packet } => self.pledged(&volunteer, packet, &mut effects),
+            Event::PledgeFailed { volunteer, packet } => {
+                self.pledge_failed(&volunteer, packet, &mut effects);
+            }
             Event::Submitted(submission) => self.submit(submission, &mut effects),
             Event::Stored { volunteer, packet } => self.stored(&volunteer, packet, &mut effects),
             Event::StoreFailed { volunteer, packet } => {
@@ -290,11 +308,18 @@ impl RoundsMachine {
         most as usize
     }
 
-    /// Whether somebody who joined and is still here has yet to contribute.
+    /// Whether somebody has yet to contribute: a packet that was committed to is waited for even when its
+    /// volunteer is cut off; before the deadline so is whoever joined and is still here.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.joined
-            .iter()
-            .any(|(volunteer, awaited)| *awaited && !self.places.contains_key(volunteer))
+        let absent = |volunteer: &VolunteerId| !self.places.contains_key(volunteer);
+        self.promises.keys().any(absent)
+            || self.takes_commitments() && self.awaited().any(|volunteer| absent(&volunteer))
+    }
+
+    /// Who joined and is still here.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = VolunteerId> {
+        let awaited = self.joined.iter().filter(|(_, awaited)| **awaited);
+        awaited.map(|(volunteer, _)| *volunteer)
     }
 
     fn join(&mut self, volunteer: VolunteerId, round: Round, effects: &mut Vec<Effect>) {

@@ -1,15 +1,16 @@
 //! One behaviour a test, with the machine driven by hand.
 
 use covey_protocol::{
-    Hash, Round, VolunteerId,
+    Hash, Identity, Round, SignatureBytes, VolunteerId,
     http::ErrorCode,
-    record::{Exclusion, ExclusionReason, RoundRecord},
+    limits::MAX_COMMITMENTS,
+    record::{Commitment, Exclusion, ExclusionReason, RoundRecord},
     run::RoundSpec,
     socket::Backend,
 };
 use covey_rounds::{
-    Acceptance, Assessing, Audience, Effect, Event, Phase, RoundsMachine, Settings, Snapshot,
-    Submission, Ticket,
+    Acceptance, Assessing, Audience, Effect, Event, Phase, Pledge, RoundsMachine, Settings,
+    Snapshot, Submission, Ticket,
 };
 
 const WINDOW: u64 = 60_000;
@@ -82,7 +83,39 @@ fn submission(machine: &RoundsMachine, n: u8) -> Submission {
     }
 }
 
+/// The machine is given signatures that were checked, so these are none.
+fn commitment(n: u8, packet: Hash) -> Commitment {
+    Commitment {
+        volunteer: volunteer(n),
+        packet,
+        signature: SignatureBytes([n; 64]),
+    }
+}
+
+fn commit(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
+    let round = machine.round();
+    let commitment = commitment(n, packet(n));
+    machine.step(Event::Commit { round, commitment }, now)
+}
+
+fn pledged(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
+    machine.step(
+        Event::Pledged {
+            volunteer: volunteer(n),
+            packet: packet(n),
+        },
+        now,
+    )
+}
+
+/// Commits and is told so, then uploads.
 fn submit(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
+    let _ = commit(machine, n, now);
+    let _ = pledged(machine, n, now);
+    reveal(machine, n, now)
+}
+
+fn reveal(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
     let submission = submission(machine, n);
     machine.step(Event::Submitted(submission), now)
 }
@@ -99,7 +132,9 @@ fn stored(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
 
 fn rejection(effects: &[Effect]) -> Option<ErrorCode> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Reject { code, .. } | Effect::Refuse { code, .. } => Some(*code),
+        Effect::Reject { code, .. }
+        | Effect::Refuse { code, .. }
+        | Effect::NotCommitted { code, .. } => Some(*code),
         _ => None,
     })
 }
@@ -274,31 +309,42 @@ fn a_volunteer_that_leaves_may_come_back_with_its_packet() {
         connect(&mut machine, n, 0);
         join(&mut machine, n, 0);
     }
+    commit(&mut machine, 1, 5);
+    pledged(&mut machine, 1, 6);
     let _ = machine.step(
         Event::Disconnected {
             volunteer: volunteer(1),
         },
         10,
     );
-    // Even in the grace period, while another one is waited for.
-    let effects = submit(&mut machine, 1, WINDOW + 1);
+    // Even in the grace period.
+    let effects = reveal(&mut machine, 1, WINDOW + 1);
     assert_eq!(rejection(&effects), None);
     assert_eq!(receipts(&stored(&mut machine, 1, WINDOW + 2)).len(), 1);
 }
 
 #[test]
-fn the_deadline_waits_out_the_grace_only_for_those_missing() {
+fn the_deadline_waits_out_the_grace_only_for_packets_that_were_committed_to() {
     let mut machine = start(settings());
-    for n in [1, 2] {
+    for n in [1, 2, 3] {
         connect(&mut machine, n, 0);
         join(&mut machine, n, 0);
     }
     submit(&mut machine, 1, 10);
     stored(&mut machine, 1, 20);
+    commit(&mut machine, 2, WINDOW - 2);
+    pledged(&mut machine, 2, WINDOW - 1);
     assert_eq!(merges(&machine.step(Event::Tick, WINDOW)), None);
-    let effects = submit(&mut machine, 3, WINDOW + 1);
+    let effects = commit(&mut machine, 3, WINDOW + 1);
     assert_eq!(rejection(&effects), Some(ErrorCode::StaleRound));
-    submit(&mut machine, 2, WINDOW + 2);
+    let effects = reveal(&mut machine, 3, WINDOW + 1);
+    assert_eq!(rejection(&effects), Some(ErrorCode::NotCommitted));
+    // The answer to what was said in time is the same after the deadline.
+    assert!(matches!(
+        commit(&mut machine, 2, WINDOW + 1).as_slice(),
+        [Effect::Committed { .. }, ..]
+    ));
+    reveal(&mut machine, 2, WINDOW + 2);
     let effects = stored(&mut machine, 2, WINDOW + 3);
     assert_eq!(merges(&effects), Some(vec![volunteer(1), volunteer(2)]));
 }
@@ -312,8 +358,10 @@ fn the_grace_period_ends() {
     }
     submit(&mut machine, 1, 10);
     stored(&mut machine, 1, 20);
+    commit(&mut machine, 2, 30);
+    pledged(&mut machine, 2, 31);
     // The packet arrives before any tick at that time: lateness is judged by the clock.
-    let effects = submit(&mut machine, 2, WINDOW + GRACE);
+    let effects = reveal(&mut machine, 2, WINDOW + GRACE);
     assert_eq!(rejection(&effects), Some(ErrorCode::StaleRound));
     assert_eq!(merges(&effects), Some(vec![volunteer(1)]));
 }
@@ -569,10 +617,16 @@ fn a_recovered_round_holds_its_acknowledged_packets_and_closes_without_anyone() 
         partner: None,
         received_at_ms: 5,
     };
+    let pledge = Pledge {
+        round: Round(3),
+        order: 4,
+        commitment: commitment(1, packet(1)),
+    };
     let snapshot = Snapshot {
         round: Round(3),
         base: Hash::of(b"theta 3"),
         previous: Some(Hash::of(b"record 2")),
+        pledges: vec![pledge],
         packets: vec![acceptance],
         receipts: vec![],
         history: vec![],
@@ -605,6 +659,7 @@ fn a_recovered_round_holds_its_acknowledged_packets_and_closes_without_anyone() 
     };
     assert_eq!(record.previous, Some(Hash::of(b"record 2")));
     assert_eq!(record.contributions, [acceptance.contribution()]);
+    assert_eq!(record.commitments, [pledge.commitment]);
 }
 
 #[test]
@@ -613,6 +668,7 @@ fn a_recovered_round_does_not_close_over_the_heads_of_those_still_reconnecting()
         round: Round(3),
         base: Hash::of(b"theta 3"),
         previous: Some(Hash::of(b"record 2")),
+        pledges: vec![],
         packets: vec![],
         receipts: vec![],
         history: vec![],
@@ -684,7 +740,7 @@ fn assessing(settings: Settings, count: u8) -> (RoundsMachine, Vec<Effect>) {
     }
     let mut effects = Vec::new();
     for n in 1..=count {
-        // The last comes first, so that the order of names is not the order of receipt.
+        // The last comes first, so that the order of names is not the order of commitments.
         submit(&mut machine, count + 1 - n, u64::from(n));
     }
     for n in 1..=count {
@@ -831,7 +887,7 @@ fn a_reserve_is_admitted_and_the_last_to_come_is_left_out_if_nobody_is_worse() {
         },
         200,
     );
-    // Volunteer 1 was received last.
+    // Volunteer 1 committed last.
     assert_eq!(
         merges(&effects),
         Some(vec![volunteer(2), volunteer(3), volunteer(4)])
@@ -862,23 +918,257 @@ fn whoever_stayed_and_delivered_nothing_is_named() {
     assert_eq!(missing, Some(vec![volunteer(3)]));
 }
 
-/// Found by the simulation: in a run of hundreds most are still at work when the places are gone, and would
-/// lose their pay for it.
+fn assessment(effects: &[Effect]) -> Option<(Vec<VolunteerId>, Vec<VolunteerId>)> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Assess {
+            packets, missing, ..
+        } => Some((
+            packets.iter().map(|packet| packet.volunteer).collect(),
+            missing.clone(),
+        )),
+        _ => None,
+    })
+}
+
 #[test]
-fn nobody_is_missing_from_a_round_that_filled_up() {
+fn a_commitment_is_acknowledged_once_it_is_stored_and_only_then_is_its_packet_taken() {
+    let mut machine = start(settings());
+    connect(&mut machine, 1, 0);
+    let effects = commit(&mut machine, 1, 5);
+    assert!(
+        matches!(machine.phase(), Phase::Collecting { .. }),
+        "a commitment says as much as a join"
+    );
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Pledge(pledge) if pledge.order == 0))
+    );
+    assert_eq!(commit(&mut machine, 1, 6), [], "its answer is on its way");
+    let early = reveal(&mut machine, 1, 7);
+    assert_eq!(rejection(&early), Some(ErrorCode::NotCommitted));
+    let told = Effect::Committed {
+        volunteer: volunteer(1),
+        round: Round(0),
+        packet: packet(1),
+    };
+    assert_eq!(pledged(&mut machine, 1, 8), [told.clone()]);
+    assert_eq!(commit(&mut machine, 1, 9), [told], "the same again");
+    let mut other = submission(&machine, 1);
+    other.packet = packet(9);
+    let effects = machine.step(Event::Submitted(other), 10);
+    assert_eq!(rejection(&effects), Some(ErrorCode::NotCommitted));
+    assert_eq!(rejection(&reveal(&mut machine, 1, 11)), None);
+}
+
+#[test]
+fn a_volunteer_commits_once_in_a_round() {
+    let mut machine = start(settings());
+    connect(&mut machine, 1, 0);
+    commit(&mut machine, 1, 5);
+    let round = Round(0);
+    let other = commitment(1, packet(9));
+    let change = Event::Commit {
+        round,
+        commitment: other,
+    };
+    let before = machine.clone();
+    let effects = machine.step(change, 5);
+    assert_eq!(rejection(&effects), Some(ErrorCode::Duplicate));
+    assert_eq!(machine, before);
+    let early = Event::Commit {
+        round: Round(1),
+        commitment: commitment(2, packet(2)),
+    };
+    assert_eq!(
+        rejection(&machine.step(early, 5)),
+        Some(ErrorCode::FutureRound)
+    );
+    // A write that failed leaves nothing, and the volunteer may commit anew.
+    let failed = Event::PledgeFailed {
+        volunteer: volunteer(1),
+        packet: packet(1),
+    };
+    let effects = machine.step(failed, 6);
+    assert_eq!(rejection(&effects), Some(ErrorCode::Unavailable));
+    let again = Event::Commit {
+        round,
+        commitment: other,
+    };
+    assert_eq!(rejection(&machine.step(again, 7)), None);
+}
+
+#[test]
+fn packets_are_judged_and_listed_in_the_order_of_their_commitments() {
+    let mut machine = start(assessed());
+    for n in 1..=3 {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    for (n, now) in [(3, 10), (1, 11), (2, 12)] {
+        commit(&mut machine, n, now);
+    }
+    // Neither the order of storing nor that of the uploads counts.
+    for n in 1..=3 {
+        pledged(&mut machine, n, 20);
+        reveal(&mut machine, n, 21);
+    }
+    stored(&mut machine, 1, 30);
+    stored(&mut machine, 2, 31);
+    let effects = stored(&mut machine, 3, 32);
+    let expected = [3, 1, 2].map(volunteer).to_vec();
+    assert_eq!(assessment(&effects), Some((expected.clone(), vec![])));
+    let effects = machine.step(
+        Event::Assessed {
+            round: Round(0),
+            excluded: vec![],
+        },
+        40,
+    );
+    assert_eq!(merges(&effects), Some([1, 2, 3].map(volunteer).to_vec()));
+    let effects = machine.step(
+        Event::Merged {
+            round: Round(0),
+            theta_after: Hash::of(b"theta 1"),
+            update: Hash::of(b"update"),
+            update_len: 9,
+        },
+        50,
+    );
+    let record = recorded(&effects).expect("a record");
+    let order: Vec<_> = record.commitments.iter().map(|c| c.volunteer).collect();
+    assert_eq!(order, expected);
+}
+
+#[test]
+fn whoever_commits_and_never_reveals_counts_as_missing_and_stands_in_the_record() {
+    // Also when it vanishes, and when nobody else is there.
+    for others in [false, true] {
+        let mut machine = start(assessed());
+        for n in [1, 2] {
+            connect(&mut machine, n, 0);
+        }
+        join(&mut machine, 1, 0);
+        commit(&mut machine, 1, 5);
+        pledged(&mut machine, 1, 6);
+        if others {
+            submit(&mut machine, 2, 10);
+            stored(&mut machine, 2, 20);
+        }
+        let _ = machine.step(
+            Event::Disconnected {
+                volunteer: volunteer(1),
+            },
+            30,
+        );
+        assert_eq!(
+            assessment(&machine.step(Event::Tick, WINDOW + GRACE - 1)),
+            None,
+            "it may still come"
+        );
+        let effects = machine.step(Event::Tick, WINDOW + GRACE);
+        let delivered = if others { vec![volunteer(2)] } else { vec![] };
+        assert_eq!(assessment(&effects), Some((delivered, vec![volunteer(1)])));
+        let mut effects = machine.step(
+            Event::Assessed {
+                round: Round(0),
+                excluded: vec![],
+            },
+            WINDOW + GRACE,
+        );
+        if others {
+            effects = machine.step(
+                Event::Merged {
+                    round: Round(0),
+                    theta_after: Hash::of(b"theta 1"),
+                    update: Hash::of(b"update"),
+                    update_len: 9,
+                },
+                WINDOW + GRACE,
+            );
+        }
+        let record = recorded(&effects).expect("a record");
+        let first = record.commitments.first().map(|c| c.volunteer);
+        assert_eq!(first, Some(volunteer(1)));
+        assert_eq!(record.commitments.len(), if others { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn nobody_is_missing_where_no_place_was_left() {
     let mut machine = start(assessed());
     for n in 1..=6 {
         connect(&mut machine, n, 0);
         join(&mut machine, n, 0);
+        commit(&mut machine, n, 5);
+        pledged(&mut machine, n, 6);
     }
+    for n in 1..=4 {
+        assert_eq!(rejection(&reveal(&mut machine, n, 10)), None);
+    }
+    assert_eq!(
+        rejection(&reveal(&mut machine, 5, 11)),
+        Some(ErrorCode::RoundFull)
+    );
     let mut effects = Vec::new();
     for n in 1..=4 {
-        submit(&mut machine, n, 10);
         effects = stored(&mut machine, n, 20);
     }
-    let missing = effects.iter().find_map(|effect| match effect {
-        Effect::Assess { missing, .. } => Some(missing.clone()),
-        _ => None,
-    });
-    assert_eq!(missing, Some(Vec::new()));
+    let (packets, missing) = assessment(&effects).expect("a full round");
+    assert_eq!((packets.len(), missing), (4, vec![]));
+}
+
+#[test]
+fn a_round_takes_so_many_commitments_and_no_more() {
+    let mut machine = start(settings());
+    let commit = |machine: &mut RoundsMachine, n: usize| {
+        let identity = Identity::from_secret(Hash::of(&n.to_le_bytes()).0);
+        let commitment = Commitment {
+            volunteer: identity.id(),
+            ..commitment(0, packet(0))
+        };
+        let round = Round(0);
+        rejection(&machine.step(Event::Commit { round, commitment }, 5))
+    };
+    for n in 0..MAX_COMMITMENTS {
+        assert_eq!(commit(&mut machine, n), None);
+    }
+    assert_eq!(
+        commit(&mut machine, MAX_COMMITMENTS),
+        Some(ErrorCode::RoundFull)
+    );
+}
+
+#[test]
+fn an_acknowledged_commitment_survives_a_restart_and_keeps_its_place() {
+    let pledge = |n: u8, order| Pledge {
+        round: Round(3),
+        order,
+        commitment: commitment(n, packet(n)),
+    };
+    let snapshot = Snapshot {
+        round: Round(3),
+        base: Hash::of(b"theta 3"),
+        previous: None,
+        pledges: vec![pledge(1, 6), pledge(2, 2)],
+        packets: vec![],
+        receipts: vec![],
+        history: vec![],
+    };
+    let (mut machine, _) = RoundsMachine::recover(assessed(), snapshot, 0);
+    assert!(machine.next_wake_ms().is_some(), "it closes without anyone");
+    submit(&mut machine, 3, 10);
+    for n in [1, 2] {
+        assert_eq!(
+            rejection(&reveal(&mut machine, n, 20)),
+            None,
+            "without committing again"
+        );
+    }
+    for n in 1..=3 {
+        stored(&mut machine, n, 30);
+    }
+    let effects = machine.step(Event::Tick, WINDOW + GRACE);
+    let order = [2, 1, 3].map(volunteer).to_vec();
+    assert_eq!(assessment(&effects), Some((order, vec![])));
 }

@@ -4,15 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use covey_protocol::{
-    Hash, Round, VolunteerId,
+    Hash, Round, SignatureBytes, VolunteerId,
     http::ErrorCode,
-    record::{Exclusion, ExclusionReason, RoundRecord},
+    record::{Commitment, Exclusion, ExclusionReason, RoundRecord},
     run::RoundSpec,
     socket::Backend,
 };
 use covey_rounds::{
-    Acceptance, Assessing, Effect, Event, Phase, RoundsMachine, Settings, Snapshot, Submission,
-    Ticket,
+    Acceptance, Assessing, Effect, Event, Phase, Pledge, RoundsMachine, Settings, Snapshot,
+    Submission, Ticket,
 };
 use proptest::prelude::*;
 
@@ -26,6 +26,8 @@ enum Op {
     /// Joins the open round, or one that is this far off.
     Join(u8, i8),
     Leave(u8),
+    /// Commits to the variant's packet for the open round (or one this far off).
+    Commit(u8, i8, u8),
     /// Uploads a packet for the open round (or one this far off) with the variant's content.
     Upload {
         who: u8,
@@ -52,7 +54,9 @@ fn op() -> impl Strategy<Value = Op> {
         2 => who.clone().prop_map(Op::Disconnect),
         4 => (who.clone(), offset.clone()).prop_map(|(who, offset)| Op::Join(who, offset)),
         1 => who.clone().prop_map(Op::Leave),
-        6 => (who.clone(), offset, 0u8..2, prop::bool::weighted(0.1)).prop_map(
+        6 => (who.clone(), offset.clone(), variant())
+            .prop_map(|(who, offset, variant)| Op::Commit(who, offset, variant)),
+        6 => (who.clone(), offset, variant(), prop::bool::weighted(0.1)).prop_map(
             |(who, offset, variant, wrong_base)| Op::Upload { who, offset, variant, wrong_base }
         ),
         1 => (who, any::<bool>()).prop_map(|(who, right)| Op::Applied(who, right)),
@@ -60,6 +64,11 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(which, fails)| Op::Finish { which, fails }),
         1 => Just(Op::Crash),
     ]
+}
+
+/// Most volunteers have one packet a round.
+fn variant() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => Just(0u8), 1 => Just(1u8)]
 }
 
 fn spec() -> impl Strategy<Value = RoundSpec> {
@@ -84,6 +93,12 @@ fn volunteer(n: u8) -> VolunteerId {
     VolunteerId([n; 32])
 }
 
+fn packet(round: Round, who: u8, variant: u8) -> Hash {
+    let mut content = round.0.to_le_bytes().to_vec();
+    content.extend([who, variant]);
+    Hash::of(&content)
+}
+
 /// The next weights as a function of the merged packets, as in reality.
 fn merged(base: Hash, packets: &[Acceptance]) -> Hash {
     let mut bytes = base.0.to_vec();
@@ -93,6 +108,7 @@ fn merged(base: Hash, packets: &[Acceptance]) -> Hash {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Job {
+    Pledge(Pledge),
     Store(Acceptance),
     Assess(Round, Vec<Acceptance>),
     Merge(Round, Hash, Vec<Acceptance>),
@@ -102,6 +118,7 @@ enum Job {
 /// What survives a crash.
 #[derive(Default)]
 struct Disk {
+    pledges: Vec<Pledge>,
     packets: Vec<Acceptance>,
     records: Vec<RoundRecord>,
 }
@@ -116,6 +133,8 @@ struct World {
     /// Uploads without an answer.
     unanswered: BTreeSet<Ticket>,
     receipts: Vec<Acceptance>,
+    /// Acknowledged commitments.
+    committed: Vec<(Round, VolunteerId, Hash)>,
     closed: BTreeSet<Round>,
     /// Since the last start, to be replayed.
     log: Vec<(Event, u64, Vec<Effect>)>,
@@ -144,6 +163,7 @@ impl World {
             next_ticket: 0,
             unanswered: BTreeSet::new(),
             receipts: Vec::new(),
+            committed: Vec::new(),
             closed: BTreeSet::new(),
             log: Vec::new(),
             started: (snapshot, 0),
@@ -159,7 +179,30 @@ impl World {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
+                Effect::Pledge(pledge) => {
+                    assert!(
+                        !self.closed.contains(&pledge.round),
+                        "a commitment after the close"
+                    );
+                    let later =
+                        |known: &Pledge| known.round < pledge.round || known.order < pledge.order;
+                    assert!(self.disk.pledges.iter().all(later), "out of order");
+                    self.jobs.push(Job::Pledge(pledge));
+                }
+                Effect::Committed {
+                    volunteer,
+                    round,
+                    packet,
+                } => {
+                    assert!(self.pledge(round, volunteer) == Some(packet), "not on disk");
+                    self.committed.push((round, volunteer, packet));
+                }
                 Effect::Store { acceptance, .. } => {
+                    assert_eq!(
+                        self.pledge(acceptance.round, acceptance.volunteer),
+                        Some(acceptance.packet),
+                        "admitted without a commitment on disk"
+                    );
                     assert!(
                         !self.closed.contains(&acceptance.round),
                         "admitted after the close"
@@ -208,8 +251,8 @@ impl World {
                     assert!(self.settings.assessing.is_some());
                     self.closed.insert(round);
                     assert_eq!(base, self.machine.base());
-                    assert!(!packets.is_empty());
-                    assert!(packets.is_sorted_by(|a, b| a.volunteer < b.volunteer));
+                    assert!(!packets.is_empty() || !missing.is_empty());
+                    assert!(packets.is_sorted_by_key(|packet| self.order(packet)));
                     assert!(packets.iter().all(|p| self.disk.packets.contains(p)));
                     assert!(packets.iter().all(|p| !missing.contains(&p.volunteer)));
                     self.jobs.push(Job::Assess(round, packets));
@@ -231,9 +274,26 @@ impl World {
                     let last = self.disk.records.last().expect("a round has closed");
                     assert_eq!((round, theta), (last.round.next(), last.theta_after));
                 }
-                Effect::Resync { .. } | Effect::Presence { .. } | Effect::Refuse { .. } => {}
+                Effect::Resync { .. }
+                | Effect::Presence { .. }
+                | Effect::Refuse { .. }
+                | Effect::NotCommitted { .. } => {}
             }
         }
+    }
+
+    /// What a volunteer committed to, as far as the disk knows.
+    fn pledge(&self, round: Round, volunteer: VolunteerId) -> Option<Hash> {
+        let mut pledges = self.disk.pledges.iter();
+        let found = pledges
+            .find(|pledge| pledge.round == round && pledge.commitment.volunteer == volunteer);
+        found.map(|pledge| pledge.commitment.packet)
+    }
+
+    fn order(&self, packet: &Acceptance) -> Option<u32> {
+        let mut pledges = self.disk.pledges.iter();
+        let found = pledges.find(|pledge| pledge.commitment.packet == packet.packet);
+        found.map(|pledge| pledge.order)
     }
 
     fn finish(&mut self, which: usize, fails: bool) {
@@ -242,6 +302,17 @@ impl World {
         }
         let job = self.jobs.remove(which % self.jobs.len());
         let event = match job {
+            Job::Pledge(pledge) => {
+                let Commitment {
+                    volunteer, packet, ..
+                } = pledge.commitment;
+                if fails {
+                    Event::PledgeFailed { volunteer, packet }
+                } else {
+                    self.disk.pledges.push(pledge);
+                    Event::Pledged { volunteer, packet }
+                }
+            }
             Job::Store(acceptance) => {
                 let (volunteer, packet) = (acceptance.volunteer, acceptance.packet);
                 if fails {
@@ -316,6 +387,13 @@ impl World {
             round,
             base: records.last().map_or(Hash::of(GENESIS), |r| r.theta_after),
             previous: records.last().map(RoundRecord::hash),
+            pledges: self
+                .disk
+                .pledges
+                .iter()
+                .filter(|p| p.round == round)
+                .copied()
+                .collect(),
             packets: self
                 .disk
                 .packets
@@ -354,13 +432,32 @@ impl World {
         assert_eq!(machine, self.machine);
     }
 
+    fn near(&self, offset: i8) -> Round {
+        let open = self.machine.round().0;
+        Round(open.saturating_add_signed(i64::from(offset)))
+    }
+
+    fn commit(&mut self, who: u8, offset: i8, variant: u8) {
+        let round = self.near(offset);
+        self.send(Event::Commit {
+            round,
+            commitment: Commitment {
+                volunteer: volunteer(who),
+                packet: packet(round, who, variant),
+                signature: SignatureBytes([who; 64]),
+            },
+        });
+    }
+
+    fn finish_pledges(&mut self) {
+        let pledge = |job: &Job| matches!(job, Job::Pledge(_));
+        while let Some(which) = self.jobs.iter().position(pledge) {
+            self.finish(which, false);
+        }
+    }
+
     fn upload(&mut self, who: u8, offset: i8, variant: u8, wrong_base: bool) {
-        let round = Round(
-            self.machine
-                .round()
-                .0
-                .saturating_add_signed(i64::from(offset)),
-        );
+        let round = self.near(offset);
         let base = if wrong_base {
             Hash::of(b"elsewhere")
         } else {
@@ -369,15 +466,13 @@ impl World {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.unanswered.insert(ticket);
-        let mut content = round.0.to_le_bytes().to_vec();
-        content.extend([who, variant]);
         self.send(Event::Submitted(Submission {
             ticket,
             run: self.settings.run,
             volunteer: volunteer(who),
             round,
             base,
-            packet: Hash::of(&content),
+            packet: packet(round, who, variant),
             inner_steps: 20,
             tokens: 100,
             partner: None,
@@ -409,15 +504,16 @@ impl World {
                 volunteer: volunteer(who),
             }),
             Op::Join(who, offset) => {
-                let open = self.machine.round().0;
+                let round = self.near(offset);
                 self.send(Event::Join {
                     volunteer: volunteer(who),
-                    round: Round(open.saturating_add_signed(i64::from(offset))),
+                    round,
                 });
             }
             Op::Leave(who) => self.send(Event::Leave {
                 volunteer: volunteer(who),
             }),
+            Op::Commit(who, offset, variant) => self.commit(who, offset, variant),
             Op::Upload {
                 who,
                 offset,
@@ -487,11 +583,32 @@ impl World {
                     .excluded
                     .is_sorted_by(|a, b| a.volunteer < b.volunteer)
             );
+            // Whoever was received had committed, and nobody did twice.
+            let committed: BTreeMap<VolunteerId, Hash> = record
+                .commitments
+                .iter()
+                .map(|c| (c.volunteer, c.packet))
+                .collect();
+            assert_eq!(committed.len(), record.commitments.len());
+            let merged = record.contributions.iter().map(|c| (c.volunteer, c.packet));
+            let left_out = record.excluded.iter().map(|e| (e.volunteer, e.packet));
+            for (volunteer, packet) in merged.chain(left_out) {
+                assert_eq!(committed.get(&volunteer), Some(&packet));
+            }
             let empty = record.contributions.is_empty();
             assert_eq!(record.update.is_none(), empty);
             assert_eq!(record.theta_after == record.base, empty);
             previous = Some(record.hash());
             base = record.theta_after;
+        }
+        for (round, volunteer, packet) in &self.committed {
+            let mut records = self.disk.records.iter();
+            let record = records.find(|record| record.round == *round);
+            let listed = record.is_some_and(|record| {
+                let mut all = record.commitments.iter();
+                all.any(|c| (&c.volunteer, &c.packet) == (volunteer, packet))
+            });
+            assert!(listed, "an acknowledged commitment is not in the record");
         }
         for receipt in &self.receipts {
             let recorded = self
@@ -553,6 +670,8 @@ fn a_steady_crowd_gets_through_a_round_for_every_window() {
         let gone = (turn % 5) as u8;
         for who in (0..4).filter(|who| *who != gone) {
             world.wait(1_000);
+            world.commit(who, 0, 0);
+            world.finish_pledges();
             world.upload(who, 0, 0, false);
         }
         if turn % 3 == 0 {
@@ -577,6 +696,7 @@ fn refused_uploads_change_nothing() {
     for (offset, wrong_base, code) in [
         (1, false, ErrorCode::FutureRound),
         (0, true, ErrorCode::WrongBase),
+        (0, false, ErrorCode::NotCommitted),
     ] {
         world.upload(1, offset, 0, wrong_base);
         let (_, _, effects) = world.log.last().expect("an event");

@@ -38,7 +38,7 @@ pub mod validation;
 mod window;
 
 pub use book::{Book, Standing, Verdicts};
-pub use checks::{Checks, Finding, Submitted};
+pub use checks::{Checks, Finding};
 pub use emission::{Emission, Payout};
 pub use error::ScoringError;
 pub use peer::{Delivered, Evaluation, Evidence, Work};

@@ -228,6 +228,7 @@ fn packets_become_the_same_weights_wherever_they_are_applied() {
         update_len: bytes.len() as u64,
         contributions: applied.contributions,
         excluded: Vec::new(),
+        commitments: Vec::new(),
     };
     let mut here = theta.clone();
     apply_record(&spec, &codec, &mut here, &record, Some(&bytes)).unwrap();

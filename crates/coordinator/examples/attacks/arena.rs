@@ -137,14 +137,15 @@ impl<'a> Arena<'a> {
             };
             packets.push((Received::open(&self.engine, acceptance, &sealed)?, sealed));
         }
-        packets.sort_by_key(|(received, _)| received.acceptance.volunteer);
+        packets.sort_by_key(|(received, _)| received.acceptance.received_at_ms);
         let (received, sealed): (Vec<Received>, Vec<Vec<u8>>) = packets.into_iter().unzip();
         let out = self.judge(&received, seed, probe)?;
-        let chosen: Vec<(&Received, &Vec<u8>)> = received
+        let mut chosen: Vec<(&Received, &Vec<u8>)> = received
             .iter()
             .zip(&sealed)
             .filter(|(received, _)| !out.contains_key(&received.acceptance.volunteer))
             .collect();
+        chosen.sort_by_key(|(received, _)| received.acceptance.volunteer);
         if !chosen.is_empty() {
             let sealed: Vec<&Vec<u8>> = chosen.iter().map(|(_, sealed)| *sealed).collect();
             self.engine

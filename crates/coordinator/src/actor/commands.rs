@@ -5,6 +5,7 @@ use std::time::Duration;
 use covey_protocol::{
     VolunteerId,
     http::{ErrorBody, ErrorCode},
+    record::Commitment,
     socket::{Backend, ClientFrame, ServerFrame},
 };
 use covey_rounds::{Event, Phase, Submission, Ticket};
@@ -98,6 +99,18 @@ impl Coordinator {
                 volunteer,
                 round,
                 theta,
+            },
+            ClientFrame::Commit {
+                round,
+                packet,
+                signature,
+            } => Event::Commit {
+                round,
+                commitment: Commitment {
+                    volunteer,
+                    packet,
+                    signature,
+                },
             },
         };
         self.step(event);

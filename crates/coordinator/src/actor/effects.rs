@@ -22,6 +22,31 @@ impl Coordinator {
 
     fn effect(&mut self, effect: Effect) {
         match effect {
+            Effect::Pledge(pledge) => self.jobs.pledge(pledge),
+            Effect::Committed {
+                volunteer,
+                round,
+                packet,
+            } => {
+                let frame = ServerFrame::Committed { round, packet };
+                self.sessions.send(&volunteer, text(&frame));
+            }
+            Effect::NotCommitted {
+                volunteer,
+                round,
+                packet,
+                code,
+                message,
+            } => {
+                self.metrics.bad_frame(code);
+                let frame = ServerFrame::NotCommitted {
+                    round,
+                    packet,
+                    code,
+                    message,
+                };
+                self.sessions.send(&volunteer, text(&frame));
+            }
             Effect::Store { ticket, acceptance } => {
                 // The bytes came with this very ticket, which has no answer yet.
                 if let Some(upload) = self.uploads.get(&ticket) {

@@ -55,6 +55,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::WrongBase
         | ErrorCode::Duplicate
         | ErrorCode::NotAssigned
+        | ErrorCode::NotCommitted
         | ErrorCode::RoundFull
         | ErrorCode::Ledger
         | ErrorCode::Replaced => StatusCode::CONFLICT,

@@ -28,6 +28,7 @@ use covey_protocol::{
     Hash, PROTOCOL, PROTOCOL_MIN, PartnerId, VolunteerId,
     http::{ErrorBody, ErrorCode},
     limits::MAX_FRAME,
+    record::Commitment,
     socket::{Backend, ClientFrame, ServerFrame, verify_hello},
     witness::{SignedStatement, WitnessKind},
 };
@@ -295,6 +296,17 @@ impl Session {
                             break end;
                         }
                         continue;
+                    }
+                    if let ClientFrame::Commit { round, packet, signature } = frame {
+                        let commitment = Commitment { volunteer, packet, signature };
+                        let run = self.gateway.engine.run();
+                        if let Err(error) = commitment.verify(&run, round) {
+                            let refusal = ErrorBody::new(code_of(&error), error.to_string());
+                            match self.refuse(refusal).await {
+                                Ok(()) => continue,
+                                Err(end) => break end,
+                            }
+                        }
                     }
                     let command = Command::Frame { volunteer, session, frame };
                     if commands.send(command).await.is_err() {

@@ -1,9 +1,10 @@
 //! The journal: what happened, in small durable facts.
 //!
-//! Its two transactions carry the coordinator's promises. [`Journal::accept`] makes a packet and what
+//! Its three transactions carry the coordinator's promises. [`Journal::commit`] makes a commitment durable, so that
+//! its volunteer may show the packet. [`Journal::accept`] makes a packet and what
 //! its receipt says durable together, so a receipt can be repeated after a crash. [`Journal::record`]
-//! makes a round's record and the book of scores durable and drops the packets' bytes, which by then live in the merged
-//! update; afterwards the next round is open. There is no state in between.
+//! makes a round's record and the book of scores durable and drops the commitments, which the record
+//! lists, and the packets' bytes, which by then live in the merged update; afterwards the next round is open. There is no state in between.
 //!
 //! Calls block; use [`blocking`](super::blocking) on a runtime.
 
@@ -14,7 +15,7 @@ use covey_protocol::{
     http::HeldOut,
     record::{Checkpoint, SignedRecord},
 };
-use covey_rounds::Acceptance;
+use covey_rounds::{Acceptance, Pledge};
 
 use super::StorageError;
 
@@ -33,6 +34,12 @@ pub struct PartnerTotals {
 
 /// Durable facts about one run.
 pub trait Journal: Send + Sync + 'static {
+    /// Keeps a commitment of the open round.
+    fn commit(&self, pledge: &Pledge) -> Result<(), StorageError>;
+
+    /// The commitments of the open round, in the order of volunteers.
+    fn commitments(&self, round: Round) -> Result<Vec<Pledge>, StorageError>;
+
     /// Keeps a packet of the open round.
     fn accept(&self, acceptance: &Acceptance, sealed: &[u8]) -> Result<(), StorageError>;
 

@@ -4,11 +4,11 @@
 use std::{collections::BTreeMap, path::Path, time::SystemTime};
 
 use covey_protocol::{
-    Hash, PartnerId, Round, VolunteerId,
+    Hash, PartnerId, Round, SignatureBytes, VolunteerId,
     http::HeldOut,
-    record::{Checkpoint, RoundRecord, SignedRecord},
+    record::{Checkpoint, Commitment, RoundRecord, SignedRecord},
 };
-use covey_rounds::Acceptance;
+use covey_rounds::{Acceptance, Pledge};
 use redb::{Database, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
 use super::{
@@ -19,6 +19,9 @@ use super::{
 type Id = [u8; 32];
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// (round, volunteer) to (order, packet, signature); only of the open round.
+const COMMITMENTS: TableDefinition<(u64, Id), (u32, Id, [u8; 64])> =
+    TableDefinition::new("commitments");
 /// (round, volunteer) to sealed bytes; only of the open round.
 const PACKETS: TableDefinition<(u64, Id), &[u8]> = TableDefinition::new("packets");
 /// (round, volunteer) to (packet, inner steps, tokens, received at).
@@ -77,6 +80,7 @@ impl RedbJournal {
                 meta.insert(VERSION_KEY, VERSION)?;
             }
             // So that reading never meets a table that does not exist yet.
+            transaction.open_table(COMMITMENTS)?;
             transaction.open_table(PACKETS)?;
             transaction.open_table(ACCEPTANCES)?;
             transaction.open_table(VOLUNTEERS)?;
@@ -153,6 +157,43 @@ fn credit(transaction: &WriteTransaction, record: &RoundRecord) -> Result<(), re
 }
 
 impl Journal for RedbJournal {
+    fn commit(&self, pledge: &Pledge) -> Result<(), StorageError> {
+        let Commitment {
+            volunteer,
+            packet,
+            signature,
+        } = pledge.commitment;
+        let (key, value) = (
+            (pledge.round.0, volunteer.0),
+            (pledge.order, packet.0, signature.0),
+        );
+        self.write(|transaction| {
+            transaction.open_table(COMMITMENTS)?.insert(key, value)?;
+            Ok(())
+        })
+    }
+
+    fn commitments(&self, round: Round) -> Result<Vec<Pledge>, StorageError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(COMMITMENTS)?;
+            let mut all = Vec::new();
+            for entry in table.range((round.0, [0; 32])..=(round.0, [255; 32]))? {
+                let (key, value) = entry?;
+                let (order, packet, signature) = value.value();
+                all.push(Pledge {
+                    round,
+                    order,
+                    commitment: Commitment {
+                        volunteer: VolunteerId(key.value().1),
+                        packet: Hash(packet),
+                        signature: SignatureBytes(signature),
+                    },
+                });
+            }
+            Ok(all)
+        })
+    }
+
     fn accept(&self, acceptance: &Acceptance, sealed: &[u8]) -> Result<(), StorageError> {
         let key = (acceptance.round.0, acceptance.volunteer.0);
         let value = (
@@ -241,6 +282,8 @@ impl Journal for RedbJournal {
             if let Some(book) = book {
                 transaction.open_table(BOOK)?.insert(BOOK_KEY, book)?;
             }
+            let mut commitments = transaction.open_table(COMMITMENTS)?;
+            commitments.retain_in(..=(round, [255; 32]), |_, _| false)?;
             let mut packets = transaction.open_table(PACKETS)?;
             packets.retain_in(..=(round, [255; 32]), |_, _| false)?;
             // A write that failed may have reached the disk all the same. What was never acknowledged

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
 use std::{
+    collections::VecDeque,
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -14,8 +15,8 @@ use covey_protocol::{
     Hash, Identity, PROTOCOL, Round,
     corpus::{MANIFEST_VERSION, Manifest, Shard, Vocabulary},
     http::{ErrorBody, Records, RunInfo},
-    packet::PacketHeader,
-    record::{Receipt, SignedRecord},
+    packet::{Packet, PacketHeader},
+    record::{Commitment, Receipt, SignedRecord},
     run::RunSpec,
     socket::{Backend, ClientFrame, ServerFrame, sign_hello},
 };
@@ -312,7 +313,10 @@ impl Coordinator {
         let (stream, _) = connect_async(format!("ws://{}/v1/socket", self.address))
             .await
             .expect("a socket");
-        Socket { stream }
+        Socket {
+            stream,
+            kept: VecDeque::new(),
+        }
     }
 
     /// A volunteer that has been welcomed.
@@ -373,6 +377,8 @@ impl Drop for Coordinator {
 /// A control socket.
 pub struct Socket {
     pub stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Frames that were passed over and may still be wanted.
+    kept: VecDeque<ServerFrame>,
 }
 
 impl Socket {
@@ -395,6 +401,13 @@ impl Socket {
 
     /// The next frame.
     pub async fn receive(&mut self) -> ServerFrame {
+        if let Some(frame) = self.kept.pop_front() {
+            return frame;
+        }
+        self.fresh().await
+    }
+
+    async fn fresh(&mut self) -> ServerFrame {
         loop {
             match self.message().await {
                 Some(Message::Text(text)) => return ServerFrame::parse(&text).expect("a frame"),
@@ -410,6 +423,31 @@ impl Socket {
             let frame = self.receive().await;
             if let Some(found) = wanted(&frame) {
                 return found;
+            }
+        }
+    }
+
+    /// Commits to a packet; everything else that comes meanwhile can still be received afterwards.
+    pub async fn commit(&mut self, identity: &Identity, sealed: &[u8]) -> Result<(), ErrorBody> {
+        let header = Packet::open(sealed).expect("a packet").header;
+        let name = Hash::of(sealed);
+        let signature = Commitment::sign(&header.run, header.round, name, identity).signature;
+        self.frame(&ClientFrame::Commit {
+            round: header.round,
+            packet: name,
+            signature,
+        })
+        .await;
+        loop {
+            match self.fresh().await {
+                ServerFrame::Committed { packet, .. } if packet == name => return Ok(()),
+                ServerFrame::NotCommitted {
+                    packet,
+                    code,
+                    message,
+                    ..
+                } if packet == name => return Err(ErrorBody::new(code, message)),
+                other => self.kept.push_back(other),
             }
         }
     }
@@ -493,6 +531,20 @@ impl Volunteer {
                 _ => None,
             })
             .await
+    }
+
+    pub async fn commit(&mut self, sealed: &[u8]) -> Result<(), ErrorBody> {
+        self.socket.commit(&self.identity, sealed).await
+    }
+
+    /// Commits to a packet and uploads it.
+    pub async fn contribute(
+        &mut self,
+        coordinator: &Coordinator,
+        sealed: Vec<u8>,
+    ) -> Result<Receipt, (u16, ErrorBody)> {
+        self.commit(&sealed).await.map_err(|body| (409, body))?;
+        coordinator.upload(sealed).await
     }
 
     /// A valid packet for a round.

@@ -7,7 +7,9 @@ use covey_protocol::{
     model::{ModelConfig, Preset},
     packet::PacketHeader,
     partner::NoCredit,
-    record::{Checkpoint, Contribution, Exclusion, ExclusionReason, RoundRecord, SignedRecord},
+    record::{
+        Checkpoint, Commitment, Contribution, Exclusion, ExclusionReason, RoundRecord, SignedRecord,
+    },
     run::{Averaging, CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
     socket::{Activity, Backend, ClientFrame, Presence, ServerFrame},
 };
@@ -186,11 +188,18 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
             packet,
             reason,
         });
+    let commitment =
+        (volunteer(), hash(), signature()).prop_map(|(volunteer, packet, signature)| Commitment {
+            volunteer,
+            packet,
+            signature,
+        });
     (
         (hash(), round(), option::of(hash()), hash()),
         (hash(), hash(), option::of(hash()), any::<u64>()),
         vec(contribution, 0..20),
         vec(exclusion, 0..5),
+        vec(commitment, 0..5),
     )
         .prop_map(
             |(
@@ -198,6 +207,7 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
                 (base, theta_after, update, update_len),
                 contributions,
                 excluded,
+                commitments,
             )| {
                 RoundRecord {
                     run,
@@ -210,6 +220,7 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
                     update_len,
                     contributions,
                     excluded,
+                    commitments,
                 }
             },
         )
@@ -261,6 +272,7 @@ pub fn code() -> impl Strategy<Value = ErrorCode> {
         FutureRound,
         WrongBase,
         Duplicate,
+        NotCommitted,
         RoundFull,
         Replaced,
         NotFound,
@@ -307,6 +319,13 @@ pub fn client_frame() -> impl Strategy<Value = ClientFrame> {
             }
         ),
         (round(), hash()).prop_map(|(round, theta)| ClientFrame::Applied { round, theta }),
+        (round(), hash(), signature()).prop_map(|(round, packet, signature)| {
+            ClientFrame::Commit {
+                round,
+                packet,
+                signature,
+            }
+        }),
     ]
 }
 
@@ -361,6 +380,15 @@ pub fn server_frame() -> impl Strategy<Value = ServerFrame> {
             }),
         signed_record().prop_map(|record| ServerFrame::RoundClosed {
             record: Box::new(record)
+        }),
+        (round(), hash()).prop_map(|(round, packet)| ServerFrame::Committed { round, packet }),
+        (round(), hash(), code(), message()).prop_map(|(round, packet, code, message)| {
+            ServerFrame::NotCommitted {
+                round,
+                packet,
+                code,
+                message,
+            }
         }),
         held_out().prop_map(|held_out| ServerFrame::HeldOut { held_out }),
         (any::<u32>(), vec(presence(), 0..4))
