@@ -267,7 +267,7 @@ impl Metrics {
     }
 }
 
-const ALL_CODES: [ErrorCode; 15] = [
+const ALL_CODES: [ErrorCode; 16] = [
     ErrorCode::Malformed,
     ErrorCode::TooLarge,
     ErrorCode::Protocol,

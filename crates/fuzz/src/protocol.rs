@@ -360,6 +360,7 @@ pub mod answers {
             theta_after: Hash([5; 32]),
             update: Some(Hash([6; 32])),
             update_len: 12,
+            commitments: Vec::new(),
             contributions: vec![Contribution {
                 volunteer: me().id(),
                 packet: Hash([7; 32]),

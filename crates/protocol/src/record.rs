@@ -416,6 +416,7 @@ mod tests {
             packet: Hash([7; 32]),
             inner_steps: 1,
             tokens: 1,
+            partner: None,
         }];
         record.excluded = vec![Exclusion {
             volunteer: two.id(),

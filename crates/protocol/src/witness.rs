@@ -331,6 +331,7 @@ mod tests {
                 theta_after: Hash([theta; 32]),
                 update: None,
                 update_len: 0,
+                commitments: Vec::new(),
                 contributions: Vec::new(),
                 excluded: Vec::new(),
             }

@@ -216,8 +216,13 @@ fn compare(corpus: &Corpus, out: &Path) -> Result<Vec<Compared>, Failure> {
                 }
                 let updates = [codec.decode(&one.payload)?, codec.decode(&other.payload)?];
                 let trials = updates.each_ref().map(|update| Trial { update, own: &own });
-                let measured =
-                    pollster::block_on(assessor.measure(&theta, 1.0, &trials, &random, async || true))?;
+                let measured = pollster::block_on(assessor.measure(
+                    &theta,
+                    1.0,
+                    &trials,
+                    &random,
+                    async || true,
+                ))?;
                 let gain = |i: usize| match measured.get(i) {
                     Some(Some(found)) => found.random.before - found.random.after,
                     _ => f64::NAN,
