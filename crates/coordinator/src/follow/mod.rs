@@ -175,7 +175,10 @@ pub fn run(config: &Config, args: &FollowArgs, stop: Stop) -> Result<(), Coordin
         stop,
     };
     let result = follower.serve(config, listener, args);
-    if let Some(serving) = follower.serving.take() {
+    // Told to stop, the doors close by themselves; after a failure nobody has told them.
+    if *follower.stop.borrow()
+        && let Some(serving) = follower.serving.take()
+    {
         follower.runtime.block_on(serving.closed());
     }
     result
