@@ -116,11 +116,16 @@ impl Book {
         turns
     }
 
-    /// Takes a round's evidence in. Of several pieces about one volunteer the last counts.
+    /// Takes a round's evidence in. Of several pieces about one volunteer the last counts. A stranger that
+    /// delivered nothing has nothing to lose: it gets no page, and no place in the ranking, whose cost
+    /// grows with the square of those in it.
     pub fn observe(&mut self, rules: &Rules, round: Round, evidence: &[Evidence]) -> Verdicts {
         let evidence: BTreeMap<VolunteerId, &Work> = evidence
             .iter()
             .map(|piece| (piece.volunteer, &piece.work))
+            .filter(|(volunteer, work)| {
+                **work != Work::Missing || self.peers.contains_key(volunteer)
+            })
             .collect();
         let screened: BTreeMap<VolunteerId, Option<ExclusionReason>> = evidence
             .iter()

@@ -422,3 +422,14 @@ fn a_round_with_all_places_taken_lets_nobody_fade() {
     });
     assert_ne!(score(&book), full, "one place was free");
 }
+
+/// Found by the simulation: joining costs nothing, and ranking thousands that only joined took seconds.
+#[test]
+fn strangers_that_only_join_leave_no_trace() {
+    let mut book = Book::default();
+    rounds(&mut book, 0, 4, |_| Vec::new());
+    let mut crowded = book.clone();
+    rounds(&mut book, 4, 5, |_| Vec::new());
+    rounds(&mut crowded, 4, 5, |_| (100..200).map(missing).collect());
+    assert_eq!(crowded, book);
+}

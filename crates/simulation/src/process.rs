@@ -490,7 +490,7 @@ impl Process {
             }
             Job::Check(task) => {
                 let round = task.round;
-                let (excluded, _) = self.assess(world, &task, false);
+                let (excluded, _) = self.assess(world, &task, None);
                 // Now and then it takes longer than anybody waits, or fails.
                 let slow = world.dice.one_in(80);
                 let typical = if slow { 2 * ASSESS_MS } else { 1_000 };
@@ -503,9 +503,10 @@ impl Process {
                     return self.step(world, Event::AssessFailed { round });
                 }
                 let waiting = matches!(self.machine.phase(), Phase::Assessing { .. });
-                let (excluded, book) = self.assess(world, &task, true);
+                let book = Book::clone(&self.book);
+                let (excluded, book) = self.assess(world, &task, Some(book));
                 if waiting && round == self.machine.round() {
-                    self.judged = Some(Rc::new(book));
+                    self.judged = book.map(Rc::new);
                 }
                 self.step(world, Event::Assessed { round, excluded })
             }
@@ -606,8 +607,13 @@ impl Process {
         Ok(())
     }
 
-    /// The real checks and the real book on a round's packets; `tried` says whether losses are measured.
-    fn assess(&self, world: &World, task: &Closed, tried: bool) -> (Vec<Exclusion>, Book) {
+    /// The real checks on a round's packets and, with a book to take it all in, their losses.
+    fn assess(
+        &self,
+        world: &World,
+        task: &Closed,
+        mut book: Option<Book>,
+    ) -> (Vec<Exclusion>, Option<Book>) {
         let round = task.round;
         let received: Vec<(Acceptance, &Rc<[u8]>, SparseUpdate)> = task
             .packets
@@ -661,12 +667,11 @@ impl Process {
                     payload,
                     claimed: 1.0,
                     finding,
-                    evaluation: (tried && screened.is_none()).then(measure),
+                    evaluation: (book.is_some() && screened.is_none()).then(measure),
                 }),
             });
         }
-        let mut book = Book::clone(&self.book);
-        if tried {
+        if let Some(book) = &mut book {
             let verdicts = book.observe(&rules(), round, &evidence);
             out = verdicts.excluded.into_iter().collect();
         }

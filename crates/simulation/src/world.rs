@@ -44,7 +44,7 @@ impl Faults {
             doubled: dice.below(40),
             held: dice.below(40),
             failing_writes: dice.below(10),
-            crash_one_in: dice.between(5_000, 60_000),
+            crash_one_in: dice.between(1_000, 30_000),
             partition_every_ms: dice.between(60_000, 600_000),
             skew_ms: dice.below(3_000),
         }

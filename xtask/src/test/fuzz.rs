@@ -68,20 +68,14 @@ fn every_target(dirs: &Dirs, seconds: u32) -> Result<Tally> {
 fn build(dirs: &Dirs) -> Result<PathBuf> {
     let target = shell::output(Command::new("rustc").args(["--print", "host-tuple"]))?;
     let mut command = shell::cargo(&dirs.root, &dirs.fuzz());
-    // With a target named, the flags are kept from build scripts, which have no runtime to link.
+    // The development profile looks at every overflow and debug assertion. With a target named, the
+    // flags are kept from build scripts, which have no runtime to link.
     command
         .env("RUSTFLAGS", FLAGS)
         .args(["build", "--package", "covey-fuzz"]);
-    command.args([
-        "--bin",
-        "covey-fuzz",
-        "--features",
-        "libfuzzer",
-        "--profile",
-        "fuzz",
-    ]);
+    command.args(["--bin", "covey-fuzz", "--features", "libfuzzer"]);
     shell::run(command.args(["--target", &target]))?;
-    Ok(dirs.fuzz().join(target).join("fuzz").join("covey-fuzz"))
+    Ok(dirs.fuzz().join(target).join("debug").join("covey-fuzz"))
 }
 
 /// Every target has seeds; a test in the crate sees to it.
@@ -146,8 +140,8 @@ fn target(dirs: &Dirs, program: &Path, home: &Path, name: &str, seconds: u32) ->
     let mut read = Progress::default();
     let mut lines = Vec::new();
     if let Some(stderr) = child.stderr.take() {
-        for line in BufReader::new(stderr).lines() {
-            let line = line?;
+        for line in BufReader::new(stderr).split(b'\n') {
+            let line = String::from_utf8_lossy(&line?).into_owned();
             read.line(&line);
             lines.push(line);
         }
