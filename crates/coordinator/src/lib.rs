@@ -30,6 +30,7 @@ pub mod gateway;
 pub mod history;
 pub mod ledger;
 pub mod metrics;
+pub mod patient;
 pub mod run_file;
 pub mod secret;
 pub mod server;

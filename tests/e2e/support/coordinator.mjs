@@ -28,10 +28,11 @@ export class Coordinator {
   /** @type {import("node:child_process").ChildProcess | null} */
   #process = null;
 
-  /** @param {number} port @param {string} config */
-  constructor(port, config) {
+  /** @param {number} port @param {number} operatorPort @param {string} config */
+  constructor(port, operatorPort, config) {
     this.port = port;
     this.url = `http://localhost:${port}`;
+    this.operator = `http://127.0.0.1:${operatorPort}`;
     this.folder = mkdtempSync(join(tmpdir(), "covey-e2e-"));
     this.config = join(this.folder, "coordinator.toml");
     writeFileSync(this.config, config);
@@ -43,13 +44,13 @@ export class Coordinator {
 
   /** @param {string} config TOML */
   static async create(config) {
-    return new Coordinator(await freePort(), config);
+    return new Coordinator(await freePort(), await freePort(), config);
   }
 
   /** Starts and waits until it answers. */
   async start() {
     const child = spawn(required("COVEY_COORDINATOR_BIN"), [
-      "--listen", `127.0.0.1:${this.port}`, "--data-dir", join(this.folder, "data"), "--corpus", required("COVEY_CORPUS"),
+      "--listen", `127.0.0.1:${this.port}`, "--admin-listen", new URL(this.operator).host, "--data-dir", join(this.folder, "data"), "--corpus", required("COVEY_CORPUS"),
       "--www", required("COVEY_WWW"), "--model", "tiny", "--config", this.config,
     ], { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = child;
