@@ -4,6 +4,7 @@
 //! and the sum of all tests, alone on a line.
 
 mod browser;
+mod dependencies;
 mod lint;
 mod report;
 mod tally;
