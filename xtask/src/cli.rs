@@ -52,6 +52,9 @@ pub struct Start {
     /// Address for volunteers.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub listen: String,
+    /// Address for the operator: /status and /metrics, for who has the data folder's admin.token.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090")]
+    pub admin_listen: String,
     /// Where the run is kept. Default: a folder in data/ named after the model and the corpus, so
     /// that another of either begins another run and the same ones continue.
     #[arg(long, value_name = "DIR")]
@@ -107,7 +110,7 @@ pub struct Test {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Part {
-    /// Formatting, and clippy on every crate.
+    /// Formatting, clippy on every crate, and licences and sources of dependencies.
     Lint,
     /// Every crate's own tests, natively.
     Unit,

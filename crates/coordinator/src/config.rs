@@ -25,7 +25,7 @@ A variable is COVEY_ and the setting's name, with two underscores between levels
 
 A configuration file with every setting and its default:
   listen = \"127.0.0.1:8080\"      # address for volunteers
-  # admin_listen = \"127.0.0.1:9090\"  # /metrics, /healthz and /status only here
+  # admin_listen = \"127.0.0.1:9090\"  # /metrics and /status, for who has DATA_DIR/admin.token
   data_dir = \"./data\"            # everything that must survive
   # corpus = \"./corpus\"          # default: DATA_DIR/corpus
   # ledger_genesis = \"genesis.json\"  # who has what when the ledger begins; default: for development
@@ -51,6 +51,7 @@ A configuration file with every setting and its default:
   uploads_per_minute = 6000
   [limits]
   connections = 4096             # open connections at once
+  connections_per_address = 512  # no limit behind a proxy (trust_forwarded_for)
   requests_per_second = 200      # per address
   request_burst = 2000
   uploads_per_second = 5         # per address
@@ -95,7 +96,7 @@ A configuration file with every setting and its default:
 
 Suspending a partner, which is public and in the ledger's notices, and restoring it:
   curl -X POST -H \"Authorization: Bearer $(cat DATA_DIR/admin.token)\" \\
-    http://127.0.0.1:8080/partners/ID/suspend      # or /restore; on admin_listen if that is set
+    http://127.0.0.1:9090/partners/ID/suspend      # or /restore; the address is admin_listen
 
 Exit codes: 0 after a graceful stop, 1 when something failed, 2 when a setting has to be changed, 3 when a
 mirror disagrees (see follow --help).";
@@ -127,7 +128,7 @@ pub struct Flags {
     #[arg(long, value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
-    /// Address for /metrics, /healthz and /status [default: same as --listen]
+    /// Address for the operator: /metrics and /status, with DATA_DIR/admin.token [default: none]
     #[arg(long, value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin_listen: Option<SocketAddr>,
@@ -263,6 +264,7 @@ const fn uploads_per_minute() -> u32 {
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     pub connections: usize,
+    pub connections_per_address: usize,
     pub requests_per_second: u32,
     pub request_burst: u32,
     pub uploads_per_second: u32,
@@ -305,6 +307,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 4096,
+            connections_per_address: 512,
             requests_per_second: 200,
             request_burst: 2000,
             uploads_per_second: 5,
@@ -392,6 +395,10 @@ impl Config {
         let limits = &self.limits;
         let zero = [
             ("limits.connections", limits.connections == 0),
+            (
+                "limits.connections_per_address",
+                limits.connections_per_address == 0,
+            ),
             (
                 "limits.requests_per_second",
                 limits.requests_per_second == 0,

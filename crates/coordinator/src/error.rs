@@ -1,7 +1,7 @@
 //! Why the coordinator cannot start or go on. Each message says what to do next, because it is the last
 //! line an operator sees.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use covey_protocol::{Hash, ProtocolError, Round, run::RunError};
 use covey_training::TrainingError;
@@ -37,6 +37,24 @@ pub enum CoordinatorError {
         actual: Hash,
         expected: Hash,
     },
+    #[error(
+        "{path} cannot be written to: {source}\nMake the folder writable and see that its disk has \
+         space, or choose another --data-dir."
+    )]
+    NotWritable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(
+        "{path} is missing or empty, but the run has begun, and what volunteers were promised was in \
+         it\nRestore it from a backup, or choose another --data-dir to start a new run."
+    )]
+    Lost { path: PathBuf },
+    #[error(
+        "{path} is damaged: {source}\nRestore the data folder from a backup, or choose another \
+         --data-dir."
+    )]
+    Database { path: PathBuf, source: StorageError },
     #[error("{path}: {source}")]
     File {
         path: PathBuf,
@@ -68,7 +86,9 @@ pub enum CoordinatorError {
     Ledger { path: PathBuf, reason: String },
     #[error("training engine: {0}")]
     Engine(#[from] TrainingError),
-    #[error("cannot listen on {address}: {source}\nChoose another address with --listen.")]
+    #[error(
+        "cannot listen on {address}: {source}\nChoose another address with --listen, or --admin-listen for the operator's."
+    )]
     Listen {
         address: String,
         source: std::io::Error,
@@ -104,9 +124,19 @@ impl CoordinatorError {
             | Self::OtherCorpus { .. }
             | Self::AMirror(_)
             | Self::NoMirror(_)
+            | Self::NotWritable { .. }
             | Self::Listen { .. } => 2,
             Self::Disagreement(_) => 3,
             _ => 1,
+        }
+    }
+
+    /// A database that could not be opened: one that is in use or newer is whole.
+    pub(crate) fn database(path: &Path) -> impl FnOnce(StorageError) -> Self {
+        let path = path.to_owned();
+        move |source| match source {
+            StorageError::InUse | StorageError::Newer { .. } => Self::Storage(source),
+            source => Self::Database { path, source },
         }
     }
 

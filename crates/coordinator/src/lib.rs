@@ -34,6 +34,7 @@ pub mod handovers;
 pub mod history;
 pub mod ledger;
 pub mod metrics;
+pub mod patient;
 pub mod run_file;
 pub mod secret;
 pub mod server;

@@ -14,7 +14,7 @@ use covey_coordinator::{
     gateway::{Gateway, Parts, limits::RateLimits},
     ledger::{self, journal_file, keeper, weights},
     metrics::Metrics,
-    server,
+    server::{self, Connections},
     shutdown::{self, requested},
     startup::{self, Started},
     validations::Sheets,
@@ -192,21 +192,30 @@ async fn run(config: Config) -> anyhow::Result<()> {
     RateLimits::forget_regularly(&gateway.limits());
 
     let address = listener.local_addr().context("no address")?;
-    // On standard output, so that a script can wait for it and read the port.
+    // On standard output, so that a script can wait for the last line and read the ports.
+    match &admin {
+        Some(admin) => {
+            let address = admin.local_addr().context("no address")?;
+            println!("operator on http://{address}");
+            tracing::info!(%address, "the operator's interface; its token is in admin.token");
+        }
+        None => tracing::info!("no operator's interface: --admin-listen gives it an address"),
+    }
     println!("listening on http://{address}");
     tracing::info!(%address, "listening");
-    let connections = config.limits.connections;
-    let serve = |listener, router| {
-        tokio::spawn(server::serve(
-            listener,
-            router,
-            connections,
-            Arc::clone(&metrics),
-            stop.clone(),
-        ))
+    let serve = |listener, router, per_address| {
+        let connections = Connections {
+            all: config.limits.connections,
+            per_address,
+        };
+        let (metrics, stop) = (Arc::clone(&metrics), stop.clone());
+        tokio::spawn(server::serve(listener, router, connections, metrics, stop))
     };
-    let public = serve(listener, gateway.public());
-    let operator = admin.map(|listener| serve(listener, gateway.operator()));
+    // Behind a proxy everybody has the proxy's address.
+    let per_address = Some(config.limits.connections_per_address);
+    let per_address = per_address.filter(|_| !config.trust_forwarded_for);
+    let public = serve(listener, gateway.public(), per_address);
+    let operator = admin.map(|listener| serve(listener, gateway.operator(), None));
 
     requested(stop.clone()).await;
     let (stopped, finished) = oneshot::channel();

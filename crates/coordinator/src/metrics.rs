@@ -92,6 +92,8 @@ pub struct Metrics {
     pub bytes: Family<Direction, Counter>,
     pub held_out_loss: Float,
     pub storage_errors: Counter,
+    /// Requests for a blob that was altered on disk.
+    pub altered_blobs: Counter,
     pub ledger: LedgerMetrics,
 }
 
@@ -123,6 +125,7 @@ impl Default for Metrics {
             bytes: Family::default(),
             held_out_loss: Float::default(),
             storage_errors: Counter::default(),
+            altered_blobs: Counter::default(),
             ledger: LedgerMetrics::default(),
         };
         metrics.register();
@@ -225,6 +228,11 @@ impl Metrics {
             "storage_errors",
             "Failed reads and writes",
             self.storage_errors.clone(),
+        );
+        registry.register(
+            "blobs_altered",
+            "Requests for a blob that was altered on disk",
+            self.altered_blobs.clone(),
         );
         self.ledger.register(registry);
     }

@@ -69,7 +69,13 @@ pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
     })?;
     // The journal's lock comes first, so that two coordinators never both create a run.
     let path = data.journal();
-    let journal: Arc<dyn Journal> = Arc::new(RedbJournal::open(&path)?);
+    // The description is written once the journal is there. redb would make a new one in its place.
+    let empty = std::fs::metadata(&path).map_or(true, |file| file.len() == 0);
+    if empty && data.run().exists() {
+        return Err(CoordinatorError::Lost { path });
+    }
+    let journal = RedbJournal::open(&path).map_err(CoordinatorError::database(&path))?;
+    let journal: Arc<dyn Journal> = Arc::new(journal);
     let spec = run_file::load_or_create(&data.run(), &config.run, &manifest, &corpus_dir)?;
     let secrets = Secrets::load_or_create(&data.key())?;
     let blobs: Arc<dyn Blobs> = Arc::new(LocalBlobs::open(&data.blobs())?);

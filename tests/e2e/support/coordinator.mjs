@@ -28,10 +28,11 @@ export class Coordinator {
   /** @type {import("node:child_process").ChildProcess | null} */
   #process = null;
 
-  /** @param {number} port @param {string} config */
-  constructor(port, config) {
+  /** @param {number} port @param {number} operatorPort @param {string} config */
+  constructor(port, operatorPort, config) {
     this.port = port;
     this.url = `http://localhost:${port}`;
+    this.operator = `http://127.0.0.1:${operatorPort}`;
     this.folder = mkdtempSync(join(tmpdir(), "covey-e2e-"));
     this.config = join(this.folder, "coordinator.toml");
     writeFileSync(this.config, config);
@@ -43,12 +44,12 @@ export class Coordinator {
 
   /** @param {string} config TOML */
   static async create(config) {
-    return new Coordinator(await freePort(), config);
+    return new Coordinator(await freePort(), await freePort(), config);
   }
 
   /** Starts and waits until it answers. */
   start() {
-    return this.#start(["--listen", `127.0.0.1:${this.port}`, "--corpus", required("COVEY_CORPUS"), "--model", "tiny"]);
+    return this.#start(["--listen", `127.0.0.1:${this.port}`, "--admin-listen", new URL(this.operator).host, "--corpus", required("COVEY_CORPUS"), "--model", "tiny"]);
   }
 
   /** Follows another server and serves what it agrees to. @param {string} url @param {string} name */
@@ -58,7 +59,7 @@ export class Coordinator {
 
   /** Makes the mirror in this folder the run's coordinator. */
   takeOver() {
-    return this.#start(["--listen", `127.0.0.1:${this.port}`, "takeover"]);
+    return this.#start(["--listen", `127.0.0.1:${this.port}`, "--admin-listen", new URL(this.operator).host, "takeover"]);
   }
 
   /** @param {string[]} words */

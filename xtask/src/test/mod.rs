@@ -4,6 +4,7 @@
 //! and the sum of all tests, alone on a line.
 
 mod browser;
+mod dependencies;
 mod fuzz;
 mod lint;
 mod report;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use covey_protocol::{
-    VolunteerId,
+    Hash, VolunteerId,
     http::{ErrorBody, ErrorCode},
     record::Commitment,
     socket::{Backend, ClientFrame, ServerFrame},
@@ -45,6 +45,7 @@ impl Coordinator {
                 sealed,
                 answer,
             } => self.submit(submission, Upload { sealed, answer }),
+            Command::Altered(name) => self.altered(name),
             Command::Inspect(answer) => {
                 // The operator may have closed the page.
                 let _ = answer.send(self.inspect());
@@ -130,6 +131,16 @@ impl Coordinator {
             ticket,
             ..submission
         }));
+    }
+
+    /// What is lost on disk is still in memory: newcomers and the next start need nothing that is older
+    /// than a checkpoint of now.
+    fn altered(&mut self, name: Hash) {
+        let round = self.machine.round();
+        let newest = self.checkpoints.last();
+        if newest.is_none_or(|newest| newest.round < round || newest.theta == name) {
+            self.checkpoint(round);
+        }
     }
 
     fn inspect(&mut self) -> Inspection {

@@ -99,12 +99,7 @@ impl Coordinator {
                 base,
                 remaining_ms,
             } => self.opened(to, round, seed, base, remaining_ms),
-            Effect::Checkpoint { round, .. } => self.jobs.checkpoint(
-                round,
-                Arc::clone(&self.weights),
-                self.checkpoints.clone(),
-                self.checkpoints_kept,
-            ),
+            Effect::Checkpoint { round, .. } => self.checkpoint(round),
             Effect::Resync { volunteer } => {
                 let Some(checkpoint) = self.checkpoints.last().copied() else {
                     return;
@@ -127,6 +122,15 @@ impl Coordinator {
                 self.sessions.send(&volunteer, text(&frame));
             }
         }
+    }
+
+    /// Keeps the base of the open round.
+    pub(super) fn checkpoint(&mut self, round: Round) {
+        let mut known = self.checkpoints.clone();
+        known.retain(|known| known.round != round);
+        let weights = Arc::clone(&self.weights);
+        self.jobs
+            .checkpoint(round, weights, known, self.checkpoints_kept);
     }
 
     fn answer(&mut self, ticket: Ticket, answer: Answer) {
@@ -250,8 +254,9 @@ impl Coordinator {
                 checkpoint,
                 removed,
             } => {
-                self.checkpoints
-                    .retain(|known| !removed.contains(&known.round));
+                self.checkpoints.retain(|known| {
+                    !removed.contains(&known.round) && known.round != checkpoint.round
+                });
                 self.checkpoints.push(checkpoint);
                 self.checkpoints.sort_by_key(|known| known.round);
                 self.publish();

@@ -25,7 +25,7 @@ use arc_swap::ArcSwap;
 use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use covey_protocol::{
-    Identity, Round, VolunteerId,
+    Hash, Identity, Round, VolunteerId,
     handover::SignedHandover,
     http::{ErrorBody, HeldOut, RunInfo, Scores},
     record::{Checkpoint, Receipt, SignedRecord},
@@ -83,6 +83,8 @@ pub enum Command {
         sealed: Bytes,
         answer: oneshot::Sender<Answer>,
     },
+    /// A blob of the run was altered on disk.
+    Altered(Hash),
     Inspect(oneshot::Sender<Inspection>),
     /// Say goodbye to everyone, finish what is under way, and end.
     Stop(oneshot::Sender<()>),

@@ -3,6 +3,7 @@
 //! Nothing here decides anything about a round. A gateway bounds what comes in before it reads it,
 //! checks what can be checked without knowing the round, and passes it to the actor.
 
+pub mod admin;
 pub mod api;
 pub mod blobs;
 pub mod error;
@@ -138,8 +139,7 @@ impl Gateway {
         let _ = self.sockets.acquire_many(all).await;
     }
 
-    /// What volunteers reach: the API, the page's files, and the operator's pages unless they have an
-    /// address of their own.
+    /// What volunteers reach: the API, the page's files, and whether all is well.
     pub fn public(&self) -> Router {
         let limited = || middleware::from_fn_with_state(self.clone(), limits::requests);
         let api = Router::new()
@@ -173,11 +173,8 @@ impl Gateway {
             // Sockets know no CORS: the upgrade checks the page's origin itself.
             .route(http::SOCKET, any(socket::upgrade))
             .route(http::LEDGER_SOCKET, any(ledger::socket::upgrade))
+            .route("/healthz", get(operator::health))
             .with_state(self.clone());
-        // A mirror has no rounds to show its operator.
-        if self.config.admin_listen.is_none() && self.mirror.is_none() {
-            rest = rest.merge(self.operator());
-        }
         rest = match &self.config.www {
             Some(www) => rest.fallback_service(pages::files(www, &self.config)),
             None => rest.fallback(error::not_found),
@@ -185,16 +182,20 @@ impl Gateway {
         api.merge(rest.layer(limited()))
     }
 
-    /// What the operator reaches.
+    /// What the operator reaches on an address of its own: all of it but health with the token only.
     pub fn operator(&self) -> Router {
+        let token = middleware::from_fn_with_state(self.clone(), admin::authorised);
         Router::new()
-            .route("/healthz", get(operator::health))
             .route("/metrics", get(operator::metrics))
             .route("/status", get(operator::status))
             .route("/status.css", get(operator::style))
             .route("/ledger/advance", post(ledger::advance::advance))
             .route("/partners/{id}/suspend", post(partners::suspend))
             .route("/partners/{id}/restore", post(partners::restore))
+            .fallback(error::not_found)
+            .layer(token)
+            .route("/healthz", get(operator::health))
+            .layer(middleware::map_response(operator::locked_down))
             .with_state(self.clone())
     }
 }

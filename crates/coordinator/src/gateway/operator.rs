@@ -60,11 +60,10 @@ pub async fn metrics(State(gateway): State<Gateway>) -> impl IntoResponse {
 
 /// `GET /status.css`
 pub async fn style() -> impl IntoResponse {
-    let headers = [
-        (header::CONTENT_TYPE, fixed("text/css; charset=utf-8")),
-        NOSNIFF,
-    ];
-    (headers, STYLE)
+    (
+        [(header::CONTENT_TYPE, fixed("text/css; charset=utf-8"))],
+        STYLE,
+    )
 }
 
 /// `GET /status`
@@ -73,13 +72,18 @@ pub async fn status(State(gateway): State<Gateway>) -> Response {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         return (status, "The coordinator is stopping.\n").into_response();
     };
-    let headers = [
+    Html(page(&gateway, &inspection)).into_response()
+}
+
+/// Headers of everything that the operator's listener answers: none of it is kept, framed or told on.
+pub async fn locked_down(mut response: Response) -> Response {
+    response.headers_mut().extend([
         (header::CACHE_CONTROL, fixed("no-store")),
         (header::CONTENT_SECURITY_POLICY, fixed(POLICY)),
         (header::REFERRER_POLICY, fixed("no-referrer")),
         NOSNIFF,
-    ];
-    (headers, Html(page(&gateway, &inspection))).into_response()
+    ]);
+    response
 }
 
 async fn inspect(gateway: &Gateway) -> Option<Inspection> {
@@ -153,13 +157,11 @@ fn page(gateway: &Gateway, inspection: &Inspection) -> String {
          <meta http-equiv=refresh content=5><title>{name}: round {round}</title>\
          <link rel=stylesheet href=/status.css>\
          <main><h1>{name}</h1><table>{rows}</table>{people}{book}\
-         <p><a href=/metrics>Metrics</a> <a href=/v1/scores>Scores</a> <a href=/healthz>Health</a> \
-         <a href={model}>Current weights (SafeTensors)</a></main>",
+         <p><a href=/metrics>Metrics</a> <a href=/healthz>Health</a></main>",
         name = escape(&info.spec.name),
         round = inspection.round,
         people = people(inspection),
         book = book(&gateway.handle.published.scores.load()),
-        model = covey_protocol::http::MODEL,
     )
 }
 

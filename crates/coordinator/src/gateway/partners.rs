@@ -33,7 +33,7 @@ use super::{
     Gateway,
     error::Refusal,
     fixed,
-    ledger::{act::refusal, advance::operator},
+    ledger::act::refusal,
 };
 use crate::{
     actor::sessions::SessionId,
@@ -279,31 +279,27 @@ pub async fn one(
     Ok((cache, Json(view)))
 }
 
-/// `POST /partners/{id}/suspend` with the operator's token.
+/// `POST /partners/{id}/suspend`, on the operator's listener.
 pub async fn suspend(
     gateway: State<Gateway>,
     id: Path<String>,
-    headers: HeaderMap,
 ) -> Result<Json<PartnerView>, Refusal> {
-    switch(gateway, id, headers, true).await
+    switch(gateway, id, true).await
 }
 
-/// `POST /partners/{id}/restore` with the operator's token.
+/// `POST /partners/{id}/restore`, on the operator's listener.
 pub async fn restore(
     gateway: State<Gateway>,
     id: Path<String>,
-    headers: HeaderMap,
 ) -> Result<Json<PartnerView>, Refusal> {
-    switch(gateway, id, headers, false).await
+    switch(gateway, id, false).await
 }
 
 async fn switch(
     State(gateway): State<Gateway>,
     Path(id): Path<String>,
-    headers: HeaderMap,
     suspended: bool,
 ) -> Result<Json<PartnerView>, Refusal> {
-    operator(&gateway, &headers)?;
     let id = known(&gateway, &id)?;
     let recorded = gateway.ledger.partnership(id, suspended).await;
     recorded.map_err(|refused| refusal(&refused))?;

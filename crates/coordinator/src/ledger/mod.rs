@@ -24,6 +24,7 @@ pub mod store;
 pub mod weights;
 
 use std::{
+    fs,
     path::Path,
     sync::{
         Arc,
@@ -53,7 +54,12 @@ use self::{
     store::{Recorded, Store},
 };
 use crate::{
-    CoordinatorError, clock::Clock, config::Config, data_dir::DataDir, shutdown::requested,
+    CoordinatorError,
+    clock::Clock,
+    config::Config,
+    data_dir::{DataDir, write_durably},
+    secret::Access,
+    shutdown::requested,
 };
 
 /// Requests that may wait for the keeper; more are told to come again.
@@ -86,14 +92,19 @@ pub fn open(
         .map(|path| Terms::read(path, coordinator).map(|terms| (path, terms)))
         .transpose()?;
     let path = data.ledger();
-    let store = Store::open(&path)?;
-    if store.meta()?.entries == 0 {
-        found(&store, chain, coordinator, clock, terms.clone())?;
-    }
+    let store = Store::open(&path).map_err(CoordinatorError::database(&path))?;
     let damaged = |reason: String| CoordinatorError::Ledger {
         path: path.clone(),
         reason,
     };
+    let id = data.ledger_id();
+    let known = fs::read_to_string(&id).ok();
+    if store.meta()?.entries == 0 {
+        if known.is_some() {
+            return Err(damaged("it is empty, but a ledger was founded here".into()));
+        }
+        found(&store, chain, coordinator, clock, terms.clone())?;
+    }
     let position = load::load(&store).map_err(|error| match error {
         load::LoadError::Storage(error) => CoordinatorError::Storage(error),
         other => damaged(other.to_string()),
@@ -101,6 +112,18 @@ pub fn open(
     let state = position.ledger.state();
     if state.chain != chain {
         return Err(damaged(format!("it belongs to run {}", state.chain)));
+    }
+    let first = first_entry(&store)?.map(|line| line.hash.to_string());
+    match (first, known) {
+        (Some(first), None) => {
+            write_durably(&id, format!("{first}\n").as_bytes(), Access::Everyone)
+                .map_err(CoordinatorError::file(&id))?;
+        }
+        (first, Some(known)) if first.as_deref() != Some(known.trim()) => {
+            let reason = format!("{} says that another ledger was founded here", id.display());
+            return Err(damaged(reason));
+        }
+        _ => {}
     }
     if let Some((path, terms)) = terms {
         same_genesis(&store, path, terms)?;
@@ -156,11 +179,15 @@ fn found(
     Ok(())
 }
 
+fn first_entry(store: &Store) -> Result<Option<Line>, CoordinatorError> {
+    let first = store.recorded(0)?.map(|recorded| recorded.line);
+    Ok(first.and_then(|text| Line::parse(&text, 0).ok()))
+}
+
 /// Whether the file still says what the ledger began with.
 fn same_genesis(store: &Store, path: &Path, terms: Terms) -> Result<(), CoordinatorError> {
-    let first = store.recorded(0)?.map(|recorded| recorded.line);
-    let entry = first.and_then(|text| Line::parse(&text, 0).ok());
-    let Some(Body::Genesis(genesis)) = entry.map(|line| line.entry.body) else {
+    let first = first_entry(store)?;
+    let Some(Body::Genesis(genesis)) = first.map(|line| line.entry.body) else {
         return Ok(());
     };
     let genesis: &Genesis = &genesis;

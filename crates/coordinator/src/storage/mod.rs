@@ -11,6 +11,7 @@ pub mod reopening;
 
 use std::sync::Arc;
 
+use covey_protocol::Hash;
 use thiserror::Error;
 
 pub use blobs::{BlobSource, Blobs, LocalBlobs};
@@ -30,6 +31,11 @@ pub enum StorageError {
     Newer { found: u64, known: u64 },
     #[error("the blob store failed: {0}")]
     Blobs(#[from] object_store::Error),
+    #[error(
+        "the blob {0} is not what its name says: it was altered on disk; put the file back from a backup \
+         or a mirror"
+    )]
+    Altered(Hash),
     #[error("a storage task was lost: {0}")]
     Task(String),
 }

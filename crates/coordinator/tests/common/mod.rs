@@ -4,6 +4,7 @@
 
 use std::{
     collections::VecDeque,
+    ffi::OsString,
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -60,6 +61,8 @@ pub struct Coordinator {
     pub folder: TempDir,
     child: Option<Child>,
     pub address: String,
+    /// The operator's address.
+    pub operator: String,
 }
 
 /// Settings beyond the usual ones, as TOML.
@@ -141,24 +144,30 @@ impl Coordinator {
             folder,
             child: None,
             address: String::new(),
+            operator: String::new(),
         }
     }
 
     pub fn command(&self) -> Command {
-        let path = |name: &str| self.folder.path().join(name);
         let mut command = Command::new(env!("CARGO_BIN_EXE_covey-coordinator"));
+        command.env_clear().args(self.arguments());
+        command.args(["--admin-listen", "127.0.0.1:0"]);
         command
-            .env_clear()
-            .args(["--listen", "127.0.0.1:0"])
-            .arg("--config")
-            .arg(path("covey.toml"))
-            .arg("--data-dir")
-            .arg(path("data"))
-            .arg("--corpus")
-            .arg(path("corpus"))
-            .arg("--www")
-            .arg(path("www"));
-        command
+    }
+
+    /// What the program is told, without an address for the operator.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let path = |name: &str| self.folder.path().join(name).into_os_string();
+        let mut arguments: Vec<OsString> = vec!["--listen".into(), "127.0.0.1:0".into()];
+        for (flag, name) in [
+            ("--config", "covey.toml"),
+            ("--data-dir", "data"),
+            ("--corpus", "corpus"),
+            ("--www", "www"),
+        ] {
+            arguments.extend([flag.into(), path(name)]);
+        }
+        arguments
     }
 
     pub fn data(&self) -> PathBuf {
@@ -168,7 +177,7 @@ impl Coordinator {
     /// Starts the process and waits until it listens.
     pub fn restart(&mut self) {
         let command = self.command();
-        self.start_process(command);
+        self.launch(command);
     }
 
     /// A follower of another server, with a folder of its own.
@@ -180,6 +189,7 @@ impl Coordinator {
             folder,
             child: None,
             address: String::new(),
+            operator: String::new(),
         }
     }
 
@@ -200,7 +210,7 @@ impl Coordinator {
     /// Starts a follower that serves.
     pub fn start_mirror(&mut self, url: &str) {
         let command = self.follow(url, &["--listen", "127.0.0.1:0", "--name", "a library"]);
-        self.start_process(command);
+        self.launch(command);
     }
 
     /// Makes this folder's mirror the coordinator.
@@ -213,26 +223,44 @@ impl Coordinator {
             .arg("--data-dir")
             .arg(self.data())
             .arg("takeover");
-        self.start_process(command);
+        self.launch(command);
     }
 
-    /// Starts a process and waits until it listens.
-    fn start_process(&mut self, mut command: Command) {
-        assert!(self.child.is_none(), "it runs already");
-        let mut child = command
+    /// As [`restart`](Self::restart), with a command that may differ.
+    pub fn launch(&mut self, mut command: Command) {
+        let child = command
             .stdout(Stdio::piped())
             .spawn()
             .expect("the coordinator starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped"))
-            .read_line(&mut line)
-            .expect("a line");
+        assert!(self.adopt(child), "it did not start");
+    }
+
+    /// Waits until a process listens, or ends instead.
+    pub fn adopt(&mut self, mut child: Child) -> bool {
+        assert!(self.child.is_none(), "it runs already");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         self.child = Some(child);
-        self.address = line
-            .trim()
-            .strip_prefix("listening on http://")
-            .unwrap_or_else(|| panic!("it did not start: {line:?}"))
-            .to_owned();
+        for line in lines.map_while(Result::ok) {
+            if let Some(address) = line.strip_prefix("operator on http://") {
+                address.clone_into(&mut self.operator);
+            } else if let Some(address) = line.strip_prefix("listening on http://") {
+                address.clone_into(&mut self.address);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// `kill -9` for a process that somebody else waits for.
+    pub fn disown(&mut self) {
+        let mut child = self.child.take().expect("adopted");
+        // It may have ended.
+        let _ = child.kill();
+    }
+
+    /// The process, while it runs.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
     }
 
     /// `kill -9`
@@ -264,6 +292,19 @@ impl Coordinator {
 
     pub async fn get(&self, path: &str) -> reqwest::Response {
         reqwest::get(self.url(path)).await.expect("an answer")
+    }
+
+    /// The operator's token.
+    pub fn token(&self) -> String {
+        let text = fs::read_to_string(self.data().join("admin.token")).expect("a token");
+        text.trim().to_owned()
+    }
+
+    /// What the operator is answered.
+    pub async fn operator(&self, path: &str) -> reqwest::Response {
+        let url = format!("http://{}{path}", self.operator);
+        let request = reqwest::Client::new().get(url).bearer_auth(self.token());
+        request.send().await.expect("an answer")
     }
 
     pub async fn text(&self, path: &str) -> String {
@@ -302,7 +343,8 @@ impl Coordinator {
 
     /// A counter or gauge, 0 if it is not there yet.
     pub async fn metric(&self, name: &str) -> f64 {
-        let text = self.text("/metrics").await;
+        let text = self.operator("/metrics").await.text().await;
+        let text = text.expect("text");
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
