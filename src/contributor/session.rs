@@ -279,7 +279,10 @@ impl Session {
     fn hand_over(&mut self) {
         self.devices_lost += 1;
         let (retry_in_ms, message) = match device_retry_ms(self.devices_lost) {
-            Some(0.0) => (0.0, "The graphics device was lost. A new one is tried at once."),
+            Some(0.0) => (
+                0.0,
+                "The graphics device was lost. A new one is tried at once.",
+            ),
             Some(ms) => (
                 ms,
                 "The graphics device was lost again. A new one is tried in a moment.",

@@ -12,7 +12,6 @@
 use covey_protocol::{Hash, Identity};
 use js_sys::Promise;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetDirectoryOptions,
     FileSystemGetFileOptions, FileSystemRemoveOptions, FileSystemSyncAccessHandle,
@@ -20,7 +19,7 @@ use web_sys::{
 
 use super::{
     keystore::Keystore,
-    platform::{random, scope, words},
+    platform::{answer, random, scope, words},
     progress::Progress,
 };
 
@@ -42,7 +41,7 @@ pub struct Saved {
 }
 
 async fn wait<T: JsCast>(promise: Promise) -> Result<T, String> {
-    JsFuture::from(promise)
+    answer(promise)
         .await
         .map_err(|error| words(&error))?
         .dyn_into()
@@ -103,7 +102,7 @@ impl Store {
         let options = FileSystemRemoveOptions::new();
         options.set_recursive(true);
         let removal = root().await?.remove_entry_with_options(ROOT, &options);
-        JsFuture::from(removal.unchecked_into::<Promise>())
+        answer(removal.unchecked_into())
             .await
             .map(|_| ())
             .map_err(|error| words(&error))
@@ -125,8 +124,7 @@ impl Store {
             }
             return Ok(Identity::from_secret(secret));
         }
-        let identity =
-            Identity::from_secret(random().ok_or("the browser gave no random numbers")?);
+        let identity = Identity::from_secret(random().ok_or("the browser gave no random numbers")?);
         if let Err(error) = self.put(&identity).await {
             log::warn!("the new identity was not stored: {error}");
             self.folder = None;
@@ -226,7 +224,7 @@ impl Store {
         let promise: Promise = folder
             .get_file_handle_with_options(name, &options)
             .unchecked_into();
-        let handle: FileSystemFileHandle = match JsFuture::from(promise).await {
+        let handle: FileSystemFileHandle = match answer(promise).await {
             Ok(handle) => handle.unchecked_into(),
             Err(error) if !create && is_not_found(&error) => return Ok(None),
             Err(error) => return Err(words(&error)),
@@ -270,7 +268,8 @@ impl Store {
         file.close();
         match result {
             Ok(written) if written == bytes.len() => Ok(()),
-            Ok(written) => Err(format!("only {written} of {} bytes fit", bytes.len())),
+            // Chromium has been seen to answer with an error's number here, so it is not told.
+            Ok(_) => Err("there is not enough space".to_owned()),
             Err(error) => Err(words(&error)),
         }
     }

@@ -185,9 +185,12 @@ fn compare(corpus: &Corpus, out: &Path) -> Result<Vec<Compared>, Failure> {
     let codec = codec(&work.spec)?;
     let assessor = Assessor::new(&work.spec.model, &codec, &device::cpu());
     let context = work.spec.model.context;
-    let random = held_out_sample(&corpus.held_out, context, 4 * SEQUENCES, &Hash([0x66; 32]))?;
+    let random = held_out_sample(&corpus.held_out, context, SEQUENCES, &Hash([0x66; 32]))?;
     let mut own = Batch::empty(context);
-    work.sequences.iter().take(SEQUENCES).for_each(|s| own.push(s));
+    work.sequences
+        .iter()
+        .take(SEQUENCES)
+        .for_each(|s| own.push(s));
     let mut all = Vec::new();
     for base in BASES {
         let theta: Vec<f32> = fs::read(out.join(format!("{base}.theta")))?
@@ -247,16 +250,16 @@ fn table(all: &[Compared], work: &Work) -> String {
         spec.inner.batch, spec.model.context
     ));
     lines.push(String::new());
-    lines.push("| pair | weights | H | shared entries | cosine | relative L2 | held-out gain | same bytes |".into());
+    lines.push("| pair | weights | H | shared entries | 1 - cosine | relative L2 | held-out gain | same bytes |".into());
     lines.push("|---|---|---|---|---|---|---|---|".into());
     for row in all {
         lines.push(format!(
-            "| {} | {} | {} | {:.4} | {:.4} | {:.4} | {:.4} / {:.4} | {} |",
+            "| {} | {} | {} | {:.3} % | {:.1e} | {:.1e} | {:.5} / {:.5} | {} |",
             row.pair,
             row.base,
             row.steps,
-            row.agreement.overlap,
-            row.agreement.cosine,
+            100.0 * row.agreement.overlap,
+            1.0 - row.agreement.cosine,
             row.apart,
             row.gains.0,
             row.gains.1,
@@ -303,7 +306,10 @@ fn main() -> Result<(), Failure> {
             if let Some(path) = argument("--write") {
                 write_section(Path::new(&path), "adapters", &table)?;
             }
-            report(&rows(&all), argument("--json").map(PathBuf::from).as_deref())
+            report(
+                &rows(&all),
+                argument("--json").map(PathBuf::from).as_deref(),
+            )
         }
         _ => Err("say prepare or compare".into()),
     }

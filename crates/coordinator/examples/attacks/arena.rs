@@ -13,11 +13,7 @@ use covey_coordinator::{
     engine::Engine,
 };
 use covey_protocol::{
-    Hash, Round, VolunteerId,
-    packet::PacketHeader,
-    record::ExclusionReason,
-    run::RunSpec,
-    update,
+    Hash, Round, VolunteerId, packet::PacketHeader, record::ExclusionReason, run::RunSpec, update,
 };
 use covey_rounds::Acceptance;
 use covey_scoring::Book;

@@ -19,12 +19,12 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use arena::Arena;
 use corpus::Corpus;
-use kinds::Kind;
 use covey_protocol::{
     Hash,
     model::Preset,
     run::{CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
 };
+use kinds::Kind;
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -106,9 +106,7 @@ fn train(peers: &mut [Peer], scene: &Scene<'_>) -> Result<Vec<Option<Vec<f32>>>,
                 scope.spawn(move || {
                     share
                         .into_iter()
-                        .map(|(number, peer)| {
-                            Ok((number, peer.train(scene)?))
-                        })
+                        .map(|(number, peer)| Ok((number, peer.train(scene)?)))
                         .collect::<Result<Vec<_>, Failure>>()
                 })
             })
@@ -125,12 +123,7 @@ fn train(peers: &mut [Peer], scene: &Scene<'_>) -> Result<Vec<Option<Vec<f32>>>,
 }
 
 impl Peer {
-    pub fn new(
-        number: u8,
-        kind: Kind,
-        spec: &RunSpec,
-        device: &Device,
-    ) -> Result<Self, Failure> {
+    pub fn new(number: u8, kind: Kind, spec: &RunSpec, device: &Device) -> Result<Self, Failure> {
         let parameters = usize::try_from(spec.model.parameters())?;
         Ok(Self {
             kind,
@@ -154,7 +147,13 @@ impl Peer {
             Kind::WrongShard => (Hash::of(b"mine"), Round(0)),
             _ => (scene.seed, scene.round),
         };
-        let work = Assignment::new(spec, &scene.corpus.manifest, &seed, &self.identity.id(), asked)?;
+        let work = Assignment::new(
+            spec,
+            &scene.corpus.manifest,
+            &seed,
+            &self.identity.id(),
+            asked,
+        )?;
         let steps = match self.kind {
             Kind::Lazy => spec.inner.steps.div_ceil(10),
             _ => spec.inner.steps,
