@@ -1,5 +1,6 @@
 //! The worker's clock, timers and entropy, in one place.
 
+use futures::{FutureExt, select_biased};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
@@ -16,6 +17,23 @@ pub fn now_ms() -> f64 {
 /// Waits; also lets the worker handle messages, since a timer is a macrotask.
 pub async fn sleep(ms: f64) {
     TimeoutFuture::new(ms.clamp(0.0, 3_600_000.0) as u32).await;
+}
+
+/// Longest wait for an answer of the browser's storage, in milliseconds.
+const STORAGE_MS: f64 = 30_000.0;
+
+/// What a promise of the browser's storage gives. Storage that is emptied just while it is asked may never
+/// answer, and work must not wait for it for ever.
+///
+/// # Errors
+/// What the browser refuses with, or that it did not answer.
+pub async fn answer(promise: Promise) -> Result<JsValue, JsValue> {
+    let mut answer = Box::pin(JsFuture::from(promise).fuse());
+    let mut late = Box::pin(sleep(STORAGE_MS).fuse());
+    select_biased! {
+        result = answer => result,
+        () = late => Err(js_sys::Error::new("the browser's storage did not answer").into()),
+    }
 }
 
 /// Bytes from the browser's cryptographic generator; `None` when it refuses.

@@ -12,7 +12,6 @@
 use covey_protocol::{Hash, Identity};
 use js_sys::Promise;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetDirectoryOptions,
     FileSystemGetFileOptions, FileSystemRemoveOptions, FileSystemSyncAccessHandle,
@@ -21,7 +20,7 @@ use web_sys::{
 use super::{
     keystore::Keystore,
     lineage::Known,
-    platform::{random, scope, words},
+    platform::{answer, random, scope, words},
     progress::Progress,
 };
 
@@ -44,7 +43,7 @@ pub struct Saved {
 }
 
 async fn wait<T: JsCast>(promise: Promise) -> Result<T, String> {
-    JsFuture::from(promise)
+    answer(promise)
         .await
         .map_err(|error| words(&error))?
         .dyn_into()
@@ -105,7 +104,7 @@ impl Store {
         let options = FileSystemRemoveOptions::new();
         options.set_recursive(true);
         let removal = root().await?.remove_entry_with_options(ROOT, &options);
-        JsFuture::from(removal.unchecked_into::<Promise>())
+        answer(removal.unchecked_into())
             .await
             .map(|_| ())
             .map_err(|error| words(&error))
@@ -239,7 +238,7 @@ impl Store {
         let promise: Promise = folder
             .get_file_handle_with_options(name, &options)
             .unchecked_into();
-        let handle: FileSystemFileHandle = match JsFuture::from(promise).await {
+        let handle: FileSystemFileHandle = match answer(promise).await {
             Ok(handle) => handle.unchecked_into(),
             Err(error) if !create && is_not_found(&error) => return Ok(None),
             Err(error) => return Err(words(&error)),

@@ -7,6 +7,9 @@
 //! index or another sign: never compare bits. [`Agreement`] measures two decoded packets, [`Tolerance`] says
 //! what is left to rounding between two classes of hardware.
 //!
+//! Both measures are needed: after a single AdamW step every change has the same size, so ties decide the
+//! indices and packets of other text share 0.99 of them, with a cosine below 0.2.
+//!
 //! What a reader would get wrong: this is a comparison of *repeated* work. Two volunteers that did
 //! different work resemble each other far less, and packets of the same work made with another error
 //! feedback or optimiser state are other packets: whoever repeats must start from the same state.
@@ -58,13 +61,19 @@ pub struct Tolerance {
     pub cosine: f64,
 }
 
-/// Both on the CPU backend, natively or in a browser.
+/// Both on the CPU backend, natively or in a browser. Measured on `tiny` after 1, 5 and 20 inner steps
+/// from fresh and from trained weights: the same build agrees with itself bit for bit, native and
+/// WebAssembly share more than 0.9999 of the entries with a cosine above 0.9999. The margin is for
+/// other vector widths.
 pub const FLEX: Tolerance = Tolerance {
-    overlap: 0.9,
-    cosine: 0.9,
+    overlap: 0.95,
+    cosine: 0.95,
 };
 
-/// At least one on WebGPU, whose drivers choose the order of every sum.
+/// At least one on WebGPU, whose drivers choose the order of every sum. Measured against SwiftShader, the
+/// same as for the CPU: above 0.9999 of the entries and of the cosine. Real graphics processors fuse
+/// multiplications and were not measured, so the margin is wide. It still is far from dishonest packets
+/// of 20 steps: other text shares at most 0.32 with a cosine of 0.31, a tenth of the steps 0.05 and 0.05.
 pub const WEBGPU: Tolerance = Tolerance {
     overlap: 0.8,
     cosine: 0.8,

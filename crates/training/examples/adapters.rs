@@ -255,16 +255,16 @@ fn table(all: &[Compared], work: &Work) -> String {
         spec.inner.batch, spec.model.context
     ));
     lines.push(String::new());
-    lines.push("| pair | weights | H | shared entries | cosine | relative L2 | held-out gain | same bytes |".into());
+    lines.push("| pair | weights | H | shared entries | 1 - cosine | relative L2 | held-out gain | same bytes |".into());
     lines.push("|---|---|---|---|---|---|---|---|".into());
     for row in all {
         lines.push(format!(
-            "| {} | {} | {} | {:.4} | {:.4} | {:.4} | {:.4} / {:.4} | {} |",
+            "| {} | {} | {} | {:.3} % | {:.1e} | {:.1e} | {:.5} / {:.5} | {} |",
             row.pair,
             row.base,
             row.steps,
-            row.agreement.overlap,
-            row.agreement.cosine,
+            100.0 * row.agreement.overlap,
+            1.0 - row.agreement.cosine,
             row.apart,
             row.gains.0,
             row.gains.1,
