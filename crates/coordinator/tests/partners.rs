@@ -97,7 +97,7 @@ fn token(coordinator: &Coordinator) -> String {
 
 async fn switch(coordinator: &Coordinator, path: &str, token: &str) -> (u16, String) {
     let request = reqwest::Client::new()
-        .post(coordinator.url(&format!("/partners/{path}")))
+        .post(coordinator.operator_url(&format!("/partners/{path}")))
         .bearer_auth(token);
     let answer = request.send().await.expect("an answer");
     (answer.status().as_u16(), answer.text().await.expect("text"))

@@ -17,7 +17,7 @@ use std::{
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderMap, header},
+    http::header,
     response::IntoResponse,
 };
 use covey_protocol::{
@@ -29,12 +29,7 @@ use covey_protocol::{
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::broadcast;
 
-use super::{
-    Gateway,
-    error::Refusal,
-    fixed,
-    ledger::act::refusal,
-};
+use super::{Gateway, error::Refusal, fixed, ledger::act::refusal};
 use crate::{
     actor::sessions::SessionId,
     config::{self, Config},
