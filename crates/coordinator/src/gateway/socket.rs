@@ -241,6 +241,8 @@ impl Session {
                 }
                 Err(refused) => return End::denied(ErrorCode::Busy, refused.message()),
             }
+        } else {
+            self.gateway.partners.forget(&volunteer);
         }
         let connect = Command::Connect {
             volunteer,
