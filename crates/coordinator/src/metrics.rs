@@ -267,7 +267,7 @@ impl Metrics {
     }
 }
 
-const ALL_CODES: [ErrorCode; 15] = [
+const ALL_CODES: [ErrorCode; 16] = [
     ErrorCode::Malformed,
     ErrorCode::TooLarge,
     ErrorCode::Protocol,
@@ -278,6 +278,7 @@ const ALL_CODES: [ErrorCode; 15] = [
     ErrorCode::WrongBase,
     ErrorCode::Duplicate,
     ErrorCode::NotCommitted,
+    ErrorCode::Quota,
     ErrorCode::RoundFull,
     ErrorCode::Replaced,
     ErrorCode::NotFound,

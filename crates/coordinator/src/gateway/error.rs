@@ -59,7 +59,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::Ledger
         | ErrorCode::Replaced => StatusCode::CONFLICT,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
-        ErrorCode::Busy => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::Busy | ErrorCode::Quota => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

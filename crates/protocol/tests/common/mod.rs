@@ -7,7 +7,8 @@ use covey_protocol::{
     model::{ModelConfig, Preset},
     packet::PacketHeader,
     record::{
-        Checkpoint, Commitment, Contribution, Exclusion, ExclusionReason, RoundRecord, SignedRecord,
+        Agreement, Checkpoint, Commitment, Contribution, Exclusion, ExclusionReason, Replica,
+        RoundRecord, SignedRecord,
     },
     run::{Averaging, CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
     socket::{Activity, Backend, ClientFrame, Presence, ServerFrame},
@@ -175,6 +176,16 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
             packet,
             reason,
         });
+    let agreement = prop_oneof![
+        Just(Agreement::Agreed),
+        Just(Agreement::Disputed),
+        Just(Agreement::Open)
+    ];
+    let replica = (volunteer(), volunteer(), agreement).prop_map(|(of, by, agreement)| Replica {
+        of,
+        by,
+        agreement,
+    });
     let commitment =
         (volunteer(), hash(), signature()).prop_map(|(volunteer, packet, signature)| Commitment {
             volunteer,
@@ -186,7 +197,11 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
         (hash(), hash(), option::of(hash()), any::<u64>()),
         vec(contribution, 0..20),
         vec(exclusion, 0..5),
-        vec(commitment, 0..5),
+        (
+            vec(commitment, 0..5),
+            vec(replica, 0..3),
+            vec(volunteer(), 0..3),
+        ),
     )
         .prop_map(
             |(
@@ -194,7 +209,7 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
                 (base, theta_after, update, update_len),
                 contributions,
                 excluded,
-                commitments,
+                (commitments, replicas, unproven),
             )| {
                 RoundRecord {
                     run,
@@ -208,6 +223,8 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
                     contributions,
                     excluded,
                     commitments,
+                    replicas,
+                    unproven,
                 }
             },
         )
@@ -258,6 +275,7 @@ pub fn code() -> impl Strategy<Value = ErrorCode> {
         WrongBase,
         Duplicate,
         NotCommitted,
+        Quota,
         RoundFull,
         Replaced,
         NotFound,
@@ -361,6 +379,13 @@ pub fn server_frame() -> impl Strategy<Value = ServerFrame> {
             }),
         signed_record().prop_map(|record| ServerFrame::RoundClosed {
             record: Box::new(record)
+        }),
+        (round(), volunteer(), any::<bool>()).prop_map(|(round, data_of, fresh)| {
+            ServerFrame::Task {
+                round,
+                data_of,
+                fresh,
+            }
         }),
         (round(), hash()).prop_map(|(round, packet)| ServerFrame::Committed { round, packet }),
         (round(), hash(), code(), message()).prop_map(|(round, packet, code, message)| {
