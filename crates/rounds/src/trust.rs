@@ -116,14 +116,16 @@ impl Trust {
             let (of, by) = (replica.of, replica.by);
             match replica.agreement {
                 Agreement::Agreed => {
-                    self.used_by(of).against.clear();
-                    let by = self.used_by(by);
+                    self.page(of).against.clear();
+                    let by = self.page(by);
                     by.against.clear();
                     by.worked_cleanly();
                 }
                 Agreement::Disputed => {
-                    self.used_by(of).disagreed_with(by);
-                    self.used_by(by).disagreed_with(of);
+                    // First the one whose work it is: its conviction settles the dispute.
+                    if !self.disagreed(of, by) {
+                        self.disagreed(by, of);
+                    }
                 }
                 Agreement::Open => {}
             }
@@ -131,13 +133,28 @@ impl Trust {
         self.forget();
     }
 
-    fn used_by(&mut self, volunteer: VolunteerId) -> &mut Standing {
+    /// One of two disagreed with the other; returns whether that convicts it. Whoever is convicted by it was the one that was wrong, so its
+    /// word against anyone no longer counts.
+    fn disagreed(&mut self, volunteer: VolunteerId, other: VolunteerId) -> bool {
+        let standing = self.page(volunteer);
+        standing.against.insert(other);
+        let convicted = standing.against.len() >= CONVICTING;
+        if convicted {
+            standing.convict();
+            for standing in self.all.values_mut() {
+                standing.against.remove(&volunteer);
+            }
+        }
+        convicted
+    }
+
+    fn page(&mut self, volunteer: VolunteerId) -> &mut Standing {
         self.all.entry(volunteer).or_default()
     }
 
     /// Counts a packet of a round.
     fn used(&mut self, quota: &Quota, round: Round, volunteer: VolunteerId) -> &mut Standing {
-        let standing = self.used_by(volunteer);
+        let standing = self.page(volunteer);
         let length = quota.rounds.max(1);
         if standing.last.0 / length != round.0 / length {
             standing.used = 0;
@@ -174,13 +191,6 @@ impl Standing {
 
     fn worked_cleanly(&mut self) {
         self.clean = self.clean.saturating_add(1);
-    }
-
-    fn disagreed_with(&mut self, other: VolunteerId) {
-        self.against.insert(other);
-        if self.against.len() >= CONVICTING {
-            self.convict();
-        }
     }
 
     fn convict(&mut self) {

@@ -235,6 +235,26 @@ fn missing_packets_cost_pay_first_and_trust_later_but_work_that_comes_is_merged(
 }
 
 #[test]
+fn whoever_computes_for_another_is_there_and_neither_ranked_nor_merged() {
+    let mut book = Book::default();
+    rounds(&mut book, 0, 6, |round| vec![honest(6, round), missing(7)]);
+    let before = book.peer(&name(6)).expect("known").clone();
+    let recomputed = |_| {
+        [6, 7].map(|n| Evidence {
+            volunteer: name(n),
+            work: Work::Recomputed,
+        })
+    };
+    let verdicts = rounds(&mut book, 6, 7, |round| recomputed(round).to_vec()).remove(0);
+    assert!(!verdicts.selected.contains(&name(6)));
+    assert_eq!(reason(&verdicts, 6), None, "nothing was left out either");
+    let after = book.peer(&name(6)).expect("known");
+    assert_eq!((after.rating, after.score), (before.rating, before.score));
+    assert_eq!((after.merged, after.idle), (before.merged, 0));
+    assert_eq!(book.peer(&name(7)).expect("known").missing_streak, 0);
+}
+
+#[test]
 fn the_idle_fade_and_are_forgotten() {
     let mut book = Book::default();
     rounds(&mut book, 0, 8, |round| vec![honest(6, round)]);
