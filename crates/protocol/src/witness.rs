@@ -334,6 +334,8 @@ mod tests {
                 commitments: Vec::new(),
                 contributions: Vec::new(),
                 excluded: Vec::new(),
+                replicas: Vec::new(),
+                unproven: Vec::new(),
             }
             .sign(&identity)
         };

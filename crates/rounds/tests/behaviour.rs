@@ -1222,6 +1222,7 @@ fn history(
                 packet: packet(*n),
                 inner_steps: 1,
                 tokens: 1,
+                partner: None,
             })
             .collect(),
         excluded: vec![],
