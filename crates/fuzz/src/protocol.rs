@@ -154,6 +154,11 @@ pub mod client_frame {
             },
             ClientFrame::Join { round },
             ClientFrame::Leave,
+            ClientFrame::Commit {
+                round,
+                packet: Hash([9; 32]),
+                signature: sign_hello(&me(), &Hash([1; 32])),
+            },
             ClientFrame::Progress {
                 round,
                 step: 4,
@@ -211,6 +216,16 @@ pub mod server_frame {
                 base: Hash([7; 32]),
                 inner_steps: 20,
                 remaining_ms: Some(60_000),
+            },
+            ServerFrame::Committed {
+                round,
+                packet: Hash([9; 32]),
+            },
+            ServerFrame::NotCommitted {
+                round,
+                packet: Hash([9; 32]),
+                code: ErrorCode::Duplicate,
+                message: "one is enough".to_owned(),
             },
             ServerFrame::RoundClosed {
                 record: Box::new(answers::record()),

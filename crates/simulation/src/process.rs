@@ -9,16 +9,16 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use covey_compression::SparseUpdate;
 use covey_protocol::{
-    Hash, Round, VolunteerId,
-    record::{Exclusion, RoundRecord},
+    Hash, Round, SignatureBytes, VolunteerId,
+    record::{Commitment, Exclusion, RoundRecord},
     run::RoundSpec,
     socket::Backend,
 };
 use covey_rounds::{
-    Acceptance, Assessing, Audience, Effect, Event, Phase, RoundsMachine, Settings, Snapshot,
-    Submission, Ticket,
+    Acceptance, Assessing, Audience, Effect, Event, Phase, Pledge, RoundsMachine, Settings,
+    Snapshot, Submission, Ticket,
 };
-use covey_scoring::{Book, Checks, Delivered, Evidence, Rules, Submitted, Work};
+use covey_scoring::{Book, Checks, Delivered, Evidence, Rules, Work};
 
 use crate::{
     RUN, Sabotage, Stop,
@@ -76,6 +76,8 @@ pub struct Closed {
 
 /// The next step of something that takes time.
 pub enum Job {
+    Pledge(Pledge),
+    Pledged(Pledge),
     Store(Packet, Acceptance),
     Stored(Acceptance),
     Check(Rc<Closed>),
@@ -151,19 +153,23 @@ impl Process {
             .collect();
         known.sort_by_key(|acceptance| (acceptance.round, acceptance.volunteer));
         let (packets, receipts) = known.into_iter().partition(|a| a.round == round);
+        let pledges: Vec<Pledge> = world.disk.pledges().copied().collect();
         let first = rounds.saturating_sub(256);
         let history = (first..rounds).filter_map(|number| world.disk.record(Round(number)));
         let snapshot = Snapshot {
             round,
             base: Hash::of_weights(&theta),
             previous: last.map(RoundRecord::hash),
+            pledges,
             packets,
             receipts,
             history: history
                 .map(|record| (record.round, record.theta_after))
                 .collect(),
         };
-        world.oracle.recovered(&snapshot.packets)?;
+        world
+            .oracle
+            .recovered(&snapshot.pledges, &snapshot.packets)?;
         world.oracle.hindered();
         let book = world.disk.book().cloned().unwrap_or_default();
         let skew = world.faults.skew_ms;
@@ -227,6 +233,15 @@ impl Process {
         let event = match request {
             Request::Join { round } => Event::Join { volunteer, round },
             Request::Leave => Event::Leave { volunteer },
+            Request::Commit(packet) => Event::Commit {
+                round: packet.round,
+                commitment: Commitment {
+                    volunteer,
+                    packet: packet.hash,
+                    // Checked at the door.
+                    signature: SignatureBytes([0; 64]),
+                },
+            },
             Request::Applied { round, theta } => Event::Applied {
                 volunteer,
                 round,
@@ -324,6 +339,31 @@ impl Process {
 
     fn effect(&mut self, world: &mut World, effect: Effect) -> Result<(), Stop> {
         match effect {
+            Effect::Pledge(pledge) => {
+                world.effect(13, pledge.order.into(), Some(&pledge.commitment.packet))?;
+                self.job(world, 5, Job::Pledge(pledge));
+            }
+            Effect::Committed {
+                volunteer,
+                round,
+                packet,
+            } => {
+                world.effect(14, round.0, Some(&packet))?;
+                world.oracle.committed(packet, round, &world.disk)?;
+                let to = Peer::Volunteer(number_of(&volunteer));
+                world.reply(to, Reply::Committed { packet });
+            }
+            Effect::NotCommitted {
+                volunteer,
+                round,
+                packet,
+                code,
+                ..
+            } => {
+                world.effect(15, round.0, Some(&packet))?;
+                let to = Peer::Volunteer(number_of(&volunteer));
+                world.reply(to, Reply::NotCommitted { packet, code });
+            }
             Effect::Store { ticket, acceptance } => {
                 world.effect(1, acceptance.round.0, Some(&acceptance.packet))?;
                 if let Some((_, packet)) = self.uploads.get(&ticket) {
@@ -467,6 +507,25 @@ impl Process {
     /// A job's step is done.
     pub fn worked(&mut self, world: &mut World, job: Job) -> Result<(), Stop> {
         match job {
+            Job::Pledge(pledge) => {
+                if world.write_fails() {
+                    world.oracle.hindered();
+                    let Commitment {
+                        volunteer, packet, ..
+                    } = pledge.commitment;
+                    return self.step(world, Event::PledgeFailed { volunteer, packet });
+                }
+                world.disk.journal.append(Row::Pledge(pledge));
+                self.job(world, 5, Job::Pledged(pledge));
+                Ok(())
+            }
+            Job::Pledged(pledge) => {
+                world.disk.sync_journal();
+                let Commitment {
+                    volunteer, packet, ..
+                } = pledge.commitment;
+                self.step(world, Event::Pledged { volunteer, packet })
+            }
             Job::Store(packet, acceptance) => {
                 if world.write_fails() {
                     world.oracle.hindered();
@@ -623,14 +682,7 @@ impl Process {
                 Some((*acceptance, payload, world.task.decode(payload)))
             })
             .collect();
-        let submitted: Vec<Submitted<'_>> = received
-            .iter()
-            .map(|(acceptance, _, update)| Submitted {
-                volunteer: acceptance.volunteer,
-                received_at_ms: acceptance.received_at_ms,
-                update,
-            })
-            .collect();
+        let submitted: Vec<&SparseUpdate> = received.iter().map(|(.., update)| update).collect();
         let before = round
             .0
             .checked_sub(1)

@@ -64,7 +64,8 @@ pub struct Volunteer {
     heard_ms: u64,
     /// The round it works on, and its base.
     working: Option<(Round, Hash)>,
-    upload: Option<(Packet, u32)>,
+    /// A packet on its way, how often it was sent, and whether it is committed to.
+    upload: Option<(Packet, u32, bool)>,
     /// Packets of the last update it knows.
     last_update: Rc<[Hash]>,
     first_packet: Option<Hash>,
@@ -224,14 +225,23 @@ impl Volunteer {
                     world.request(self.peer(), Request::Applied { round, theta });
                 }
             }
+            Reply::Committed { packet } => {
+                if let Some((own, _, committed)) = &mut self.upload
+                    && own.hash == packet
+                    && !*committed
+                {
+                    *committed = true;
+                    world.request(Peer::Volunteer(self.me), Request::Submit(*own));
+                }
+            }
             Reply::Receipt { packet } => {
-                if self.upload.is_some_and(|(own, _)| own.hash == packet) {
+                if self.upload.is_some_and(|(own, ..)| own.hash == packet) {
                     self.upload = None;
                 }
             }
-            Reply::Rejected { packet, code } => {
+            Reply::Rejected { packet, code } | Reply::NotCommitted { packet, code } => {
                 let retry = matches!(code, ErrorCode::Busy | ErrorCode::Unavailable);
-                if !retry && self.upload.is_some_and(|(own, _)| own.hash == packet) {
+                if !retry && self.upload.is_some_and(|(own, ..)| own.hash == packet) {
                     self.upload = None;
                 }
             }
@@ -317,8 +327,14 @@ impl Volunteer {
             content,
         };
         self.first_packet.get_or_insert(packet.hash);
-        self.upload = Some((packet, 1));
-        world.request(self.peer(), Request::Submit(packet));
+        // A flooder sends what it never committed to, too.
+        let blind = self.kind == Kind::Flooder && world.dice.one_in(2);
+        self.upload = Some((packet, 1, blind));
+        let request = match blind {
+            true => Request::Submit(packet),
+            false => Request::Commit(packet),
+        };
+        world.request(self.peer(), request);
         self.later(
             world,
             ANSWER_MS,
@@ -331,7 +347,7 @@ impl Volunteer {
     /// The same packet once more; it may have been stored, and only the answer was lost.
     fn again(&mut self, world: &mut World, hash: &Hash) {
         let peer = self.peer();
-        let Some((packet, tries)) = &mut self.upload else {
+        let Some((packet, tries, committed)) = &mut self.upload else {
             return;
         };
         if packet.hash != *hash {
@@ -342,7 +358,11 @@ impl Volunteer {
             return;
         }
         *tries += 1;
-        world.request(peer, Request::Submit(*packet));
+        let request = match committed {
+            true => Request::Submit(*packet),
+            false => Request::Commit(*packet),
+        };
+        world.request(peer, request);
         self.later(world, ANSWER_MS, Timer::Retry { packet: *hash });
     }
 }

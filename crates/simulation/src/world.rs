@@ -86,6 +86,7 @@ pub enum Request {
         round: Round,
         theta: Hash,
     },
+    Commit(Packet),
     Submit(Packet),
     Act {
         id: Hash,
@@ -105,6 +106,13 @@ pub enum Reply {
         theta: Hash,
         /// The packets in the update, which anybody may fetch.
         merged: Rc<[Hash]>,
+    },
+    Committed {
+        packet: Hash,
+    },
+    NotCommitted {
+        packet: Hash,
+        code: ErrorCode,
     },
     Receipt {
         packet: Hash,

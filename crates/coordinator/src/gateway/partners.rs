@@ -29,12 +29,7 @@ use covey_protocol::{
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::broadcast;
 
-use super::{
-    Gateway,
-    error::Refusal,
-    fixed,
-    ledger::act::refusal,
-};
+use super::{Gateway, error::Refusal, fixed, ledger::act::refusal};
 use crate::{
     actor::sessions::SessionId,
     config::{self, Config},
