@@ -57,7 +57,7 @@ pub async fn admit(
     if let Some(known) = changed {
         if !run.descends_from(&known.coordinator) {
             return Err(Refusal::Strange(
-                "Another coordinator signs here than the one this browser knows, and nothing says how it came to.".into(),
+                "Another coordinator signs here than the one this browser knows, and nothing says how it came to. If the run was begun anew, delete what this browser stored.".into(),
             ));
         }
         if let Some((round, record)) = known.last {

@@ -25,7 +25,7 @@ use super::{
     lineage::{self, Refusal},
     pacing::reconnect_ms,
     platform::{jitter, now_ms, sleep},
-    shared::{OpenRound, Shared},
+    shared::{OpenRound, Shared, Task},
     view::{CreditView, RunView},
 };
 
@@ -330,6 +330,27 @@ fn absorb(shared: &Shared, frame: ServerFrame) {
         ServerFrame::Resync { checkpoint } => {
             log::warn!("resynchronising from round {}", checkpoint.round);
             shared.link.borrow_mut().resync = true;
+            shared.changed.set();
+        }
+        ServerFrame::Task {
+            round,
+            data_of,
+            fresh,
+        } => {
+            let task = Task {
+                round,
+                data_of,
+                fresh,
+            };
+            shared.link.borrow_mut().task = Some(task);
+        }
+        ServerFrame::Error {
+            code: ErrorCode::Quota,
+            message,
+        } => {
+            let mut link = shared.link.borrow_mut();
+            link.barred = link.open.map(|open| (open.round, message));
+            drop(link);
             shared.changed.set();
         }
         ServerFrame::Error { code, message } => {

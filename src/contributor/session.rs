@@ -265,6 +265,11 @@ impl Session {
             self.idle().await;
             return Ok(());
         };
+        if let Some(message) = shared.barred(open.round) {
+            shared.enter(State::Waiting, message);
+            self.idle().await;
+            return Ok(());
+        }
         match worker.round(open, follower, &mut self.progress).await? {
             Outcome::Interrupted => {}
             outcome @ (Outcome::Accepted | Outcome::Refused) => {

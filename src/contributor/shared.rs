@@ -12,7 +12,7 @@ use std::{
 };
 
 use covey_protocol::{
-    Hash, Identity, Round,
+    Hash, Identity, Round, VolunteerId,
     http::{ErrorBody, RunInfo},
     record::SignedRecord,
     socket::{Backend, ClientFrame},
@@ -67,6 +67,16 @@ pub struct OpenRound {
     pub deadline_ms: Option<f64>,
 }
 
+/// What the coordinator asks of this tab in a round, if it is not the usual.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Task {
+    pub round: Round,
+    /// Whose data is trained on: our own, or somebody's whose work is computed again.
+    pub data_of: VolunteerId,
+    /// Without optimiser state and error feedback.
+    pub fresh: bool,
+}
+
 /// A request for text.
 #[derive(Clone, Debug)]
 pub struct SampleRequest {
@@ -83,6 +93,9 @@ pub struct LinkState {
     pub client: Option<Client>,
     pub open: Option<OpenRound>,
     pub closed: BTreeMap<Round, SignedRecord>,
+    pub task: Option<Task>,
+    /// The round in which nothing more is taken from us, and why.
+    pub barred: Option<(Round, String)>,
     /// What the coordinator answered to the newest commitment, by its packet.
     pub commitment: Option<(Hash, Result<(), ErrorBody>)>,
     /// The coordinator found other weights here than the run's.
@@ -205,6 +218,13 @@ impl Shared {
         {
             log::warn!("a frame was not sent: {error}");
         }
+    }
+
+    /// Why this tab may not contribute to a round, in the coordinator's words.
+    pub fn barred(&self, round: Round) -> Option<String> {
+        let link = self.link.borrow();
+        let barred = link.barred.as_ref().filter(|(at, _)| *at == round);
+        barred.map(|(_, message)| message.clone())
     }
 
     pub fn open_round(&self) -> Option<OpenRound> {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use covey_compression::Compressed;
 use covey_protocol::{
-    Hash, Identity,
+    Hash, Identity, VolunteerId,
     http::{ErrorCode, RunInfo},
     packet::PacketHeader,
     record::{Commitment, Receipt},
@@ -13,7 +13,7 @@ use covey_protocol::{
 use covey_training::{
     Device, TrainingError,
     data::Assignment,
-    inner::{Finished, InnerLoop, StepLoss},
+    inner::{Finished, InnerLoop, OptimiserState, StepLoss},
     outer::pseudo_gradient,
 };
 use futures::{FutureExt, select_biased};
@@ -27,7 +27,7 @@ use super::{
     platform::{now_ms, sleep},
     progress::Progress,
     sample,
-    shared::{OpenRound, Shared},
+    shared::{OpenRound, Shared, Task},
     texts::Texts,
     view::State,
 };
@@ -68,6 +68,7 @@ pub struct Worker {
     identity: Identity,
     pub texts: Texts,
     inner: InnerLoop,
+    device: Device,
     pub sampler: sample::Samples,
     /// Measured milliseconds of an inner step, for stopping in time.
     step_ms: f64,
@@ -84,6 +85,7 @@ impl Worker {
         Ok(Self {
             inner: InnerLoop::new(&info.spec, device, &progress.optimiser)?,
             sampler: sample::Samples::new(shared.clone(), info.clone(), device.clone()),
+            device: device.clone(),
             shared,
             info,
             identity,
@@ -102,14 +104,26 @@ impl Worker {
         let Some(theta) = follower.base_of(open.round) else {
             return Ok(Outcome::Interrupted);
         };
-        let assignment = self.prepare(&open).await?;
+        let task = self.task(&open);
+        let assignment = self.prepare(&open, &task.data_of).await?;
         self.shared.send(ClientFrame::Join { round: open.round });
-        let Some((finished, losses)) = self.train(&open, &assignment, follower, theta).await?
-        else {
+        // The optimiser's memory sits out a round that starts from nothing.
+        let kept = if task.fresh {
+            let (spec, nothing) = (&self.info.spec, OptimiserState::default());
+            let fresh = InnerLoop::new(spec, &self.device, &nothing)?;
+            Some(std::mem::replace(&mut self.inner, fresh))
+        } else {
+            None
+        };
+        let trained = self.train(&open, &assignment, follower, theta).await;
+        let steps = self.inner.steps();
+        if let Some(kept) = kept {
+            self.inner = kept;
+        }
+        let Some((finished, losses)) = trained? else {
             self.shared.send(ClientFrame::Leave);
             return Ok(Outcome::Interrupted);
         };
-        let steps = self.inner.steps();
         let tokens = steps * self.info.spec.inner.batch * self.info.spec.model.context as u32;
 
         self.shared.enter(
@@ -124,15 +138,34 @@ impl Worker {
         if progress.error_feedback.is_empty() {
             progress.error_feedback = vec![0.0; theta.len()];
         }
+        let nothing = vec![0.0; if task.fresh { theta.len() } else { 0 }];
+        let feedback = if task.fresh {
+            &nothing
+        } else {
+            &progress.error_feedback
+        };
         let Compressed {
             payload,
-            sent_feedback,
-            unsent_feedback,
+            mut sent_feedback,
+            mut unsent_feedback,
             ..
         } = follower
             .codec
-            .compress(&delta, &progress.error_feedback)
+            .compress(&delta, feedback)
             .map_err(TrainingError::from)?;
+        if task.data_of != self.identity.id() {
+            // Somebody else's work is nothing we have left to send.
+            sent_feedback.clone_from(&progress.error_feedback);
+            unsent_feedback.clone_from(&progress.error_feedback);
+        } else if task.fresh {
+            // What was put aside before is still to be sent, after this round as it would be without it.
+            let decay = self.info.spec.compression.feedback_decay;
+            for next in [&mut sent_feedback, &mut unsent_feedback] {
+                for (next, before) in next.iter_mut().zip(&progress.error_feedback) {
+                    *next += decay * before;
+                }
+            }
+        }
         let header = PacketHeader {
             run: self.info.run,
             volunteer: self.identity.id(),
@@ -146,7 +179,9 @@ impl Worker {
         let packet = header
             .seal(&payload, &self.identity)
             .map_err(TrainingError::from)?;
-        progress.optimiser = finished.optimiser;
+        if !task.fresh {
+            progress.optimiser = finished.optimiser;
+        }
         match self.deliver(&open, &packet).await {
             Ok(receipt) => {
                 progress.error_feedback = sent_feedback;
@@ -266,6 +301,7 @@ impl Worker {
     fn interrupted(&self, open: &OpenRound) -> bool {
         self.shared.stopping.get()
             || !self.shared.pauses().is_empty()
+            || self.shared.barred(open.round).is_some()
             || self
                 .shared
                 .open_round()
@@ -340,13 +376,28 @@ impl Worker {
         }
     }
 
+    /// What the coordinator asked for in this round, or the usual.
+    fn task(&self, open: &OpenRound) -> Task {
+        let told = self.shared.link.borrow().task;
+        told.filter(|task| task.round == open.round)
+            .unwrap_or(Task {
+                round: open.round,
+                data_of: self.identity.id(),
+                fresh: false,
+            })
+    }
+
     fn is_over(&self, open: &OpenRound) -> bool {
         let now = self.shared.open_round();
         self.shared.stopping.get() || now.is_some_and(|now| now.round != open.round)
     }
 
     /// The round's assignment, with its shards fetched.
-    async fn prepare(&mut self, open: &OpenRound) -> Result<Assignment, WorkError> {
+    async fn prepare(
+        &mut self,
+        open: &OpenRound,
+        data_of: &VolunteerId,
+    ) -> Result<Assignment, WorkError> {
         let client = self
             .shared
             .link
@@ -356,8 +407,7 @@ impl Worker {
             .ok_or(WorkError::Disconnected)?;
         let spec = &self.info.spec;
         let manifest = self.texts.manifest(&client, spec).await?;
-        let volunteer = self.identity.id();
-        let assignment = Assignment::new(spec, &manifest, &open.seed, &volunteer, open.round)?;
+        let assignment = Assignment::new(spec, &manifest, &open.seed, data_of, open.round)?;
         let shared = &self.shared;
         let fetching = || shared.enter(State::Waiting, "Fetching the text to train on.");
         self.texts

@@ -114,7 +114,7 @@ const partner = async () => (await fetch(`${coordinator.url}/v1/partners/example
 /** The operator's switch. @param {"suspend" | "restore"} what */
 async function operator(what) {
   const token = readFileSync(join(coordinator.folder, "data/admin.token"), "utf8").trim();
-  const response = await fetch(`${coordinator.url}/partners/example-blog/${what}`, { method: "POST", headers: { authorization: `Bearer ${token}` } });
+  const response = await fetch(`${coordinator.operator}/partners/example-blog/${what}`, { method: "POST", headers: { authorization: `Bearer ${token}` } });
   assert.equal(response.status, 200, await response.text());
 }
 

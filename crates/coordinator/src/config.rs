@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 use clap::{Parser, Subcommand, ValueEnum};
 use covey_ledger::AccountId;
 use covey_protocol::{PartnerId, limits::MAX_NAME};
+use covey_rounds::{Quota, Replication};
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
@@ -62,6 +63,11 @@ A configuration file with every setting and its default:
   socket_burst = 50
   frames_per_second = 20         # per socket
   frame_burst = 100
+  [replication]
+  clean_needed = 4               # one in so many clean volunteers computes another's work again; 0: none
+  probation = 8                  # clean rounds after which it is somebody's turn more seldom
+  quota_packets = 16             # an identity's packets in a period, and two more for each clean round;
+  quota_rounds = 64              # the period; 0 packets: no quota
   [run]                          # fixed when the run is created
   name = \"Covey\"
   model = \"tiny\"                 # tiny, small, base, or a table of dimensions
@@ -221,6 +227,7 @@ pub struct Config {
     pub log: String,
     pub log_format: LogFormat,
     pub limits: Limits,
+    pub replication: ReplicationConfig,
     /// What the run must be; see [`run_file`](crate::run_file).
     pub run: Map<String, Value>,
 }
@@ -277,6 +284,47 @@ pub struct Limits {
     pub frame_burst: u32,
 }
 
+/// How much is computed twice, and how much one identity may send; see [`Replication`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplicationConfig {
+    pub clean_needed: u32,
+    pub probation: u32,
+    pub quota_packets: u32,
+    pub quota_rounds: u64,
+}
+
+impl Default for ReplicationConfig {
+    fn default() -> Self {
+        let Replication {
+            probation,
+            clean_needed,
+            quota,
+        } = Replication::default();
+        Self {
+            clean_needed,
+            probation,
+            quota_packets: quota.packets,
+            quota_rounds: quota.rounds,
+        }
+    }
+}
+
+impl ReplicationConfig {
+    /// For the rounds.
+    #[must_use]
+    pub fn rules(&self) -> Replication {
+        Replication {
+            probation: self.probation,
+            clean_needed: self.clean_needed,
+            quota: Quota {
+                rounds: self.quota_rounds,
+                packets: self.quota_packets,
+            },
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -298,6 +346,7 @@ impl Default for Config {
             log: "info".into(),
             log_format: LogFormat::Text,
             limits: Limits::default(),
+            replication: ReplicationConfig::default(),
             run: Map::new(),
         }
     }
@@ -341,6 +390,7 @@ const TOP_LEVEL: [&str; 19] = [
     "log",
     "log_format",
     "limits",
+    "replication",
     "run",
 ];
 
@@ -415,6 +465,10 @@ impl Config {
             ("limits.socket_burst", limits.socket_burst == 0),
             ("limits.frames_per_second", limits.frames_per_second == 0),
             ("limits.frame_burst", limits.frame_burst == 0),
+            (
+                "replication.quota_rounds",
+                self.replication.quota_rounds == 0,
+            ),
             ("checkpoints_kept", self.checkpoints_kept == 0),
         ];
         match zero.into_iter().find(|(_, zero)| *zero) {

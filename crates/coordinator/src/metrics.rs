@@ -286,6 +286,7 @@ const ALL_CODES: [ErrorCode; 16] = [
     ErrorCode::WrongBase,
     ErrorCode::Duplicate,
     ErrorCode::NotCommitted,
+    ErrorCode::Quota,
     ErrorCode::RoundFull,
     ErrorCode::Replaced,
     ErrorCode::NotFound,

@@ -17,7 +17,7 @@ use covey_protocol::{
     limits::MAX_RECORDS,
     record::{Checkpoint, RoundRecord, SignedRecord},
 };
-use covey_rounds::{Assessing, RoundsMachine, Settings, Snapshot};
+use covey_rounds::{Assessing, Quota, RoundsMachine, Settings, Snapshot, Trust};
 use covey_scoring::Book;
 
 use crate::{
@@ -99,8 +99,10 @@ pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
         checkpoints,
     } = rebuild(&engine, &handovers, coordinator, &journal, &*blobs).await?;
 
-    let snapshot = snapshot(&journal, round, base).await?;
+    let replication = config.replication.rules();
+    let snapshot = snapshot(&journal, round, base, replication.quota).await?;
     let settings = Settings {
+        replication,
         run: engine.run(),
         rounds: engine.spec().rounds.clone(),
         seed_key: secrets.seed_key,
@@ -392,6 +394,7 @@ async fn snapshot(
     journal: &Arc<dyn Journal>,
     round: Round,
     base: Hash,
+    quota: Quota,
 ) -> Result<Snapshot, StorageError> {
     read(journal, move |journal| {
         let first = Round(round.0.saturating_sub(REMEMBERED_ROUNDS));
@@ -409,6 +412,7 @@ async fn snapshot(
             round,
             base,
             pledges: journal.commitments(round)?,
+            trust: trust(journal, &quota)?,
             previous: records.last().map(|signed| signed.record.hash()),
             packets,
             receipts,
@@ -416,4 +420,19 @@ async fn snapshot(
         })
     })
     .await
+}
+
+/// Everyone's standing: a fold over all records, a part of them in memory at a time.
+fn trust(journal: &dyn Journal, quota: &Quota) -> Result<Trust, StorageError> {
+    let (mut trust, mut next) = (Trust::default(), Round(0));
+    loop {
+        let records = journal.records(next, MAX_RECORDS)?;
+        let Some(last) = records.last() else {
+            return Ok(trust);
+        };
+        next = last.record.round.next();
+        for signed in &records {
+            trust.observe(quota, &signed.record);
+        }
+    }
 }

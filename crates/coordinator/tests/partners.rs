@@ -97,7 +97,7 @@ fn token(coordinator: &Coordinator) -> String {
 
 async fn switch(coordinator: &Coordinator, path: &str, token: &str) -> (u16, String) {
     let request = reqwest::Client::new()
-        .post(coordinator.url(&format!("/partners/{path}")))
+        .post(coordinator.operator_url(&format!("/partners/{path}")))
         .bearer_auth(token);
     let answer = request.send().await.expect("an answer");
     (answer.status().as_u16(), answer.text().await.expect("text"))
@@ -172,6 +172,14 @@ async fn a_credit_lasts_while_a_socket_is_being_opened_again() {
     drop(volunteer);
     let receipt = coordinator.upload(sealed).await.expect("accepted");
     assert_eq!(receipt.partner, Some(id("example-blog")));
+
+    // A tab that comes back without a partner, or with one nobody knows, is nobody's.
+    let (volunteer, _) = connect(&coordinator, 2, "example-blog").await;
+    let plain = coordinator.volunteer(2).await;
+    drop(volunteer);
+    let run = coordinator.run().await;
+    let receipt = coordinator.upload(plain.packet(run.round.0, run.base)).await;
+    assert_eq!(receipt.expect("accepted").partner, None);
 }
 
 #[tokio::test]

@@ -57,6 +57,8 @@ fn record(round: u64, accepted: &[Acceptance]) -> SignedRecord {
         contributions: accepted.iter().map(Acceptance::contribution).collect(),
         excluded: Vec::new(),
         commitments: Vec::new(),
+        replicas: Vec::new(),
+        unproven: Vec::new(),
     }
     .sign(&Identity::from_secret([1; 32]))
 }

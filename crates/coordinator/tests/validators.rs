@@ -323,7 +323,7 @@ async fn a_staked_key_scores_others_work_and_no_sheet_is_lost() {
 async fn advance(coordinator: &Coordinator, blocks: u64) {
     let token = std::fs::read_to_string(coordinator.data().join("admin.token")).expect("a token");
     let request = reqwest::Client::new()
-        .post(coordinator.url(&format!("/ledger/advance?blocks={blocks}")))
+        .post(coordinator.operator_url(&format!("/ledger/advance?blocks={blocks}")))
         .bearer_auth(token.trim());
     let answer = request.send().await.expect("an answer");
     assert_eq!(answer.status(), 200);

@@ -651,7 +651,7 @@ async fn a_mirror_takes_the_run_over_from_the_last_agreed_round() {
     // The ledger goes on from its last entry, signed by the new one.
     let token = fs::read_to_string(mirror.data().join("admin.token")).expect("a token");
     let advance = reqwest::Client::new()
-        .post(mirror.url("/ledger/advance?blocks=60"))
+        .post(mirror.operator_url("/ledger/advance?blocks=60"))
         .bearer_auth(token.trim());
     assert_eq!(advance.send().await.expect("an answer").status(), 200);
     let lines = entries(&mirror).await;

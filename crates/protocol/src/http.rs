@@ -194,6 +194,8 @@ pub enum ErrorCode {
     NotCommitted,
     /// The round has all the contributions it may merge.
     RoundFull,
+    /// The identity has contributed as much as it may for now; the message says until which round.
+    Quota,
     /// A newer session of the same identity took over: do not reconnect by yourself.
     Replaced,
     NotFound,

@@ -98,11 +98,15 @@ pub enum ExclusionReason {
     Banned,
     /// Others with better scores took all the places.
     NotNeeded,
+    /// It is somebody else's work, computed again to compare: present and counted, never merged.
+    Replica,
+    /// A replica came to something else. Which of the two is wrong is decided by later rounds.
+    Disputed,
 }
 
 impl ExclusionReason {
     /// All of them, in the order of the declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Empty,
         Self::Norm,
         Self::Copied,
@@ -111,6 +115,8 @@ impl ExclusionReason {
         Self::Useless,
         Self::Banned,
         Self::NotNeeded,
+        Self::Replica,
+        Self::Disputed,
     ];
 
     /// As it is written in a record.
@@ -125,6 +131,8 @@ impl ExclusionReason {
             Self::Useless => "useless",
             Self::Banned => "banned",
             Self::NotNeeded => "not_needed",
+            Self::Replica => "replica",
+            Self::Disputed => "disputed",
         }
     }
 
@@ -140,8 +148,34 @@ impl ExclusionReason {
             Self::Useless => "it did next to nothing for the model when it was tried",
             Self::Banned => "this identity is barred for some rounds after a copy",
             Self::NotNeeded => "others with better scores took all the places",
+            Self::Replica => "it was a check of somebody else's work, and counts as such",
+            Self::Disputed => {
+                "somebody who computed the same came to another result; the next rounds show who is right"
+            }
         }
     }
+}
+
+/// A volunteer's work that another one computed again, on the same data and from the same weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replica {
+    /// Whose work it is.
+    pub of: VolunteerId,
+    /// Who computed it again, instead of its own.
+    pub by: VolunteerId,
+    pub agreement: Agreement,
+}
+
+/// What comparing the two packets of a [`Replica`] showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Agreement {
+    Agreed,
+    /// Further apart than any two adapters are.
+    Disputed,
+    /// Nothing: the first packet never came, or they are neither close nor far enough.
+    Open,
 }
 
 /// The outcome of one round.
@@ -173,6 +207,13 @@ pub struct RoundRecord {
     /// in records from before commitments existed, and not written then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commitments: Vec<Commitment>,
+    /// What was computed twice, in ascending order of who did it again. Not written when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<Replica>,
+    /// Volunteers whose packet is merged but is no clean round: they are on probation and could not be
+    /// looked at. Ascending; not written when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unproven: Vec<VolunteerId>,
 }
 
 impl RoundRecord {
@@ -319,6 +360,8 @@ mod tests {
             contributions: Vec::new(),
             excluded: Vec::new(),
             commitments: Vec::new(),
+            replicas: Vec::new(),
+            unproven: Vec::new(),
         }
     }
 

@@ -103,6 +103,14 @@ pub enum ServerFrame {
         /// Milliseconds to the deadline; absent until somebody joins.
         remaining_ms: Option<u64>,
     },
+    /// What this volunteer does in the round that is told next, if that is not the usual.
+    Task {
+        round: Round,
+        /// Whose data it trains on; its own, unless it computes somebody's work again.
+        data_of: VolunteerId,
+        /// Without optimiser state and error feedback, and without changing them.
+        fresh: bool,
+    },
     RoundClosed {
         record: Box<SignedRecord>,
     },

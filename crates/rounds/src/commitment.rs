@@ -77,6 +77,8 @@ impl RoundsMachine {
             Err((ErrorCode::Duplicate, message.into()))
         } else if !self.takes_commitments() {
             Err(closed(round))
+        } else if let Some(message) = self.over_quota(volunteer) {
+            Err((ErrorCode::Quota, message))
         } else if self.promises.len() >= MAX_COMMITMENTS {
             let message = "The round has all the commitments it may take; wait for the next one.";
             Err((ErrorCode::RoundFull, message.into()))

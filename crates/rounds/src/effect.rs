@@ -8,6 +8,8 @@ use covey_protocol::{
     socket::Presence,
 };
 
+use crate::{Pair, Task};
+
 /// Names one upload that waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
@@ -108,6 +110,8 @@ pub enum Effect {
         packets: Vec<Acceptance>,
         /// Volunteers that delivered nothing although they joined and stayed, or had committed to a packet.
         missing: Vec<VolunteerId>,
+        /// Whose packet is another one's work, computed again.
+        replicas: Vec<Pair>,
     },
     /// Merge stored packets, listed in ascending volunteer order, into the weights `base`; make the
     /// merged update durable; then report [`Merged`](crate::Event::Merged) or
@@ -130,6 +134,12 @@ pub enum Effect {
         base: Hash,
         /// Milliseconds to the deadline; absent until somebody joins.
         remaining_ms: Option<u64>,
+    },
+    /// Tell a volunteer what it does in a round, before the round itself is told.
+    Task {
+        volunteer: VolunteerId,
+        round: Round,
+        task: Task,
     },
     /// Keep the weights `theta`, the base of `round`, as a checkpoint.
     Checkpoint { round: Round, theta: Hash },

@@ -3,7 +3,7 @@
 
 use covey_protocol::{
     Hash, PartnerId, Round, VolunteerId,
-    record::{Commitment, Exclusion},
+    record::{Commitment, Exclusion, Replica},
     socket::Backend,
 };
 
@@ -72,11 +72,13 @@ pub enum Event {
     Checked {
         round: Round,
         excluded: Vec<Exclusion>,
+        replicas: Vec<Replica>,
     },
     /// The round's packets were assessed: everything not listed is merged.
     Assessed {
         round: Round,
         excluded: Vec<Exclusion>,
+        replicas: Vec<Replica>,
     },
     /// The assessment did not come about. The round goes on with what the fast checks found.
     AssessFailed { round: Round },

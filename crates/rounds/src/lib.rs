@@ -32,10 +32,14 @@ mod event;
 mod machine;
 mod presence;
 mod recovery;
+mod replication;
 mod seed;
+mod trust;
 
 pub use effect::{Acceptance, Audience, Effect, Pledge, Ticket};
 pub use event::{Event, Submission};
 pub use machine::{Assessing, Phase, RoundsMachine, Settings};
 pub use recovery::Snapshot;
+pub use replication::{Pair, Replication, Task};
 pub use seed::{probe_seed, round_seed};
+pub use trust::{Quota, Standing, Trust};

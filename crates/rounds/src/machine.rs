@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, VecDeque};
 use covey_protocol::{
     Hash, Round, VolunteerId,
     http::ErrorCode,
-    record::{Exclusion, RoundRecord},
+    record::{Exclusion, Replica, RoundRecord},
     run::RoundSpec,
     socket::{Activity, Presence},
 };
 
 use crate::{
-    Acceptance, Audience, Effect, Event, Pledge, Ticket, presence::Members, seed::round_seed,
+    Acceptance, Audience, Effect, Event, Pledge, Replication, Ticket, Trust, presence::Members,
+    replication::Draw, seed::round_seed,
 };
 
 /// Rounds whose resulting weights are remembered, to compare with what volunteers report.
@@ -31,6 +32,7 @@ pub struct Settings {
     pub seed_key: [u8; 32],
     /// Most connected volunteers that are listed and waited for.
     pub max_members: usize,
+    pub replication: Replication,
     /// Absent where every packet is merged that was admitted.
     pub assessing: Option<Assessing>,
 }
@@ -59,6 +61,8 @@ pub enum Phase {
         give_up_ms: u64,
         /// What the fast checks have left out so far.
         checked: Vec<Exclusion>,
+        /// What comparing the replicas has shown so far.
+        compared: Vec<Replica>,
     },
     /// The world merges.
     Merging(Attempt),
@@ -117,6 +121,12 @@ pub struct RoundsMachine {
     pub(crate) places: BTreeMap<VolunteerId, Place>,
     /// What is left out of the merge, ascending; decided when the assessment ends.
     pub(crate) excluded: Vec<Exclusion>,
+    /// What became of the replicas; decided with it.
+    pub(crate) replicas: Vec<Replica>,
+    /// Everyone's standing after the last record.
+    pub(crate) trust: Trust,
+    /// The open round's tasks.
+    pub(crate) draw: Draw,
     /// Before this the round does not close early; see [`recover`](Self::recover).
     pub(crate) hold_until_ms: u64,
     pub(crate) members: Members,
@@ -160,6 +170,12 @@ impl RoundsMachine {
     #[must_use]
     pub fn members(&self) -> usize {
         self.members.len()
+    }
+
+    /// Everyone's standing after the last record.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Volunteers that joined the open round.
@@ -209,6 +225,7 @@ impl RoundsMachine {
                 accepted,
             } => {
                 self.members.connect(volunteer, backend, accepted);
+                self.tell_task(volunteer, &mut effects);
                 effects.push(self.opened(Audience::One(volunteer)));
             }
             Event::Disconnected { volunteer } => {
@@ -244,8 +261,16 @@ impl RoundsMachine {
                 update_len,
             } => self.merged(round, theta_after, update, update_len, &mut effects),
             Event::MergeFailed { round } => self.merge_failed(round),
-            Event::Checked { round, excluded } => self.checked(round, excluded),
-            Event::Assessed { round, excluded } => self.assessed(round, excluded, &mut effects),
+            Event::Checked {
+                round,
+                excluded,
+                replicas,
+            } => self.checked(round, excluded, replicas),
+            Event::Assessed {
+                round,
+                excluded,
+                replicas,
+            } => self.assessed(round, excluded, replicas, &mut effects),
             Event::AssessFailed { round } => self.assess_failed(round, &mut effects),
             Event::Recorded { round } => self.recorded(round, &mut effects),
             Event::RecordFailed { round } => self.record_failed(round),
@@ -330,6 +355,8 @@ impl RoundsMachine {
             Some(self.wrong_round(round))
         } else if !matches!(self.phase, Phase::Idle | Phase::Collecting { .. }) {
             Some(closed(round))
+        } else if let Some(message) = self.over_quota(&volunteer) {
+            Some((ErrorCode::Quota, message))
         } else if self.joined.len() >= MAX_JOINED && !self.joined.contains_key(&volunteer) {
             Some((
                 ErrorCode::RoundFull,

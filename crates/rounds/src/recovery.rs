@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use covey_protocol::{Hash, Round};
 
 use crate::{
-    Acceptance, Effect, Phase, Pledge, RoundsMachine, Settings,
+    Acceptance, Effect, Phase, Pledge, RoundsMachine, Settings, Trust,
     machine::{HISTORY_ROUNDS, Place, Promise, Storage},
     presence::Members,
+    replication::Draw,
 };
 
 /// How long a recovered round waits for volunteers to return before it may close early.
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub receipts: Vec<Acceptance>,
     /// Weights after the last rounds, oldest first.
     pub history: Vec<(Round, Hash)>,
+    /// Everyone's standing after all records.
+    pub trust: Trust,
 }
 
 impl Snapshot {
@@ -50,6 +53,7 @@ impl Snapshot {
             packets: Vec::new(),
             receipts: Vec::new(),
             history: Vec::new(),
+            trust: Trust::default(),
         }
     }
 }
@@ -66,6 +70,7 @@ impl RoundsMachine {
             packets,
             receipts,
             history,
+            trust,
         } = snapshot;
         let resumed = previous.is_some() || !pledges.is_empty();
         let promises: BTreeMap<_, _> = pledges
@@ -109,7 +114,11 @@ impl RoundsMachine {
             promises,
             places,
             excluded: Vec::new(),
+            replicas: Vec::new(),
+            trust,
+            draw: Draw::default(),
         };
+        machine.deal();
         machine.forget_receipts();
         let mut effects = Vec::new();
         if !machine.promises.is_empty() || !machine.places.is_empty() {

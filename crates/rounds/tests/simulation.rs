@@ -6,17 +6,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use covey_protocol::{
     Hash, Round, SignatureBytes, VolunteerId,
     http::ErrorCode,
-    record::{Commitment, Exclusion, ExclusionReason, RoundRecord},
+    record::{Agreement, Commitment, Exclusion, ExclusionReason, Replica, RoundRecord},
     run::RoundSpec,
     socket::Backend,
 };
 use covey_rounds::{
-    Acceptance, Assessing, Effect, Event, Phase, Pledge, RoundsMachine, Settings, Snapshot,
-    Submission, Ticket,
+    Acceptance, Assessing, Effect, Event, Pair, Phase, Pledge, Quota, Replication, RoundsMachine,
+    Settings, Snapshot, Submission, Task, Ticket, Trust,
 };
 use proptest::prelude::*;
 
 const VOLUNTEERS: u8 = 6;
+
+/// Small enough that everything about it happens in a short run.
+const REPLICATION: Replication = Replication {
+    probation: 2,
+    clean_needed: 2,
+    quota: Quota {
+        rounds: 6,
+        packets: 3,
+    },
+};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -110,7 +120,7 @@ fn merged(base: Hash, packets: &[Acceptance]) -> Hash {
 enum Job {
     Pledge(Pledge),
     Store(Acceptance),
-    Assess(Round, Vec<Acceptance>),
+    Assess(Round, Vec<Acceptance>, Vec<Pair>),
     Merge(Round, Hash, Vec<Acceptance>),
     Record(RoundRecord),
 }
@@ -150,6 +160,7 @@ impl World {
             rounds,
             seed_key: [3; 32],
             max_members: 5,
+            replication: REPLICATION,
             assessing,
         };
         let snapshot = Snapshot::genesis(Hash::of(GENESIS));
@@ -246,6 +257,7 @@ impl World {
                     base,
                     packets,
                     missing,
+                    replicas,
                     ..
                 } => {
                     assert!(self.settings.assessing.is_some());
@@ -255,7 +267,12 @@ impl World {
                     assert!(packets.is_sorted_by_key(|packet| self.order(packet)));
                     assert!(packets.iter().all(|p| self.disk.packets.contains(p)));
                     assert!(packets.iter().all(|p| !missing.contains(&p.volunteer)));
-                    self.jobs.push(Job::Assess(round, packets));
+                    for pair in &replicas {
+                        assert_ne!(pair.of, pair.by, "nobody checks itself");
+                        assert!(packets.iter().any(|p| p.volunteer == pair.by));
+                        assert!(self.trust().standing(&pair.by).clean >= REPLICATION.probation);
+                    }
+                    self.jobs.push(Job::Assess(round, packets, replicas));
                 }
                 Effect::Record(record) => {
                     self.closed.insert(record.round);
@@ -273,6 +290,17 @@ impl World {
                 Effect::Checkpoint { round, theta } => {
                     let last = self.disk.records.last().expect("a round has closed");
                     assert_eq!((round, theta), (last.round.next(), last.theta_after));
+                }
+                Effect::Task {
+                    volunteer,
+                    round,
+                    task,
+                } => {
+                    assert_eq!(
+                        (round, task),
+                        (self.machine.round(), self.machine.task(&volunteer))
+                    );
+                    assert!(task.fresh, "the usual task is not told");
                 }
                 Effect::Resync { .. }
                 | Effect::Presence { .. }
@@ -322,8 +350,8 @@ impl World {
                     Event::Stored { volunteer, packet }
                 }
             }
-            Job::Assess(round, packets) => {
-                self.assess(round, &packets, fails);
+            Job::Assess(round, packets, pairs) => {
+                self.assess(round, &packets, &pairs, fails);
                 return;
             }
             Job::Merge(round, ..) if fails => Event::MergeFailed { round },
@@ -347,7 +375,20 @@ impl World {
 
     /// Leaves out a packet in three, by what it holds; the fast checks one in six. Some of what is left
     /// out was never sent.
-    fn assess(&mut self, round: Round, packets: &[Acceptance], fails: bool) {
+    /// Replicas agree in half of the cases.
+    fn assess(&mut self, round: Round, packets: &[Acceptance], pairs: &[Pair], fails: bool) {
+        let compared: Vec<Replica> = pairs
+            .iter()
+            .map(|pair| Replica {
+                of: pair.of,
+                by: pair.by,
+                agreement: match (round.0 + u64::from(pair.of.0[0])) % 4 {
+                    0 => Agreement::Disputed,
+                    1 => Agreement::Open,
+                    _ => Agreement::Agreed,
+                },
+            })
+            .collect();
         let out = |every: u8| -> Vec<Exclusion> {
             let chosen = packets
                 .iter()
@@ -369,6 +410,7 @@ impl World {
         self.send(Event::Checked {
             round,
             excluded: out(6),
+            replicas: compared.clone(),
         });
         self.send(if fails {
             Event::AssessFailed { round }
@@ -376,6 +418,7 @@ impl World {
             Event::Assessed {
                 round,
                 excluded: out(3),
+                replicas: compared,
             }
         });
     }
@@ -409,7 +452,10 @@ impl World {
                 .copied()
                 .collect(),
             history: records.iter().map(|r| (r.round, r.theta_after)).collect(),
+            trust: self.trust(),
         };
+        let tasks = self.tasks();
+        let same_round = self.machine.round() == round;
         self.replay();
         self.jobs.clear();
         self.unanswered.clear();
@@ -419,6 +465,9 @@ impl World {
         self.started = (snapshot.clone(), self.now);
         let (machine, effects) = RoundsMachine::recover(self.settings.clone(), snapshot, self.now);
         self.machine = machine;
+        if same_round {
+            assert_eq!(self.tasks(), tasks, "the draw is the same after a restart");
+        }
         self.carry_out(effects);
     }
 
@@ -447,6 +496,20 @@ impl World {
                 signature: SignatureBytes([who; 64]),
             },
         });
+    }
+
+    fn tasks(&self) -> Vec<Task> {
+        (0..VOLUNTEERS)
+            .map(|who| self.machine.task(&volunteer(who)))
+            .collect()
+    }
+
+    fn trust(&self) -> Trust {
+        let mut trust = Trust::default();
+        for record in &self.disk.records {
+            trust.observe(&REPLICATION.quota, record);
+        }
+        trust
     }
 
     fn finish_pledges(&mut self) {
@@ -562,6 +625,11 @@ impl World {
     }
 
     fn check(&self) {
+        assert_eq!(
+            self.machine.trust(),
+            &self.trust(),
+            "a fold over the records"
+        );
         assert!(self.unanswered.is_empty(), "an upload was never answered");
         let mut previous = None;
         let mut base = Hash::of(GENESIS);
@@ -583,6 +651,22 @@ impl World {
                     .excluded
                     .is_sorted_by(|a, b| a.volunteer < b.volunteer)
             );
+            for replica in &record.replicas {
+                assert_ne!(replica.of, replica.by);
+                let received = |volunteer| {
+                    let merged = record.contributions.iter().map(|c| c.volunteer);
+                    let left_out = record.excluded.iter().map(|e| e.volunteer);
+                    merged.chain(left_out).any(|found| found == volunteer)
+                };
+                assert!(received(replica.by));
+                let twice = received(replica.of);
+                let merged = record
+                    .contributions
+                    .iter()
+                    .any(|c| c.volunteer == replica.by);
+                assert!(!(twice && merged), "the same work counts twice");
+                assert!(twice || replica.agreement == Agreement::Open);
+            }
             // Whoever was received had committed, and nobody did twice.
             let committed: BTreeMap<VolunteerId, Hash> = record
                 .commitments

@@ -130,7 +130,7 @@ impl Book {
         let screened: BTreeMap<VolunteerId, Option<ExclusionReason>> = evidence
             .iter()
             .filter_map(|(volunteer, work)| match work {
-                Work::Missing => None,
+                Work::Missing | Work::Recomputed => None,
                 Work::Delivered(Delivered {
                     payload, finding, ..
                 }) => Some((*volunteer, self.screen(round, volunteer, payload, finding))),
@@ -145,6 +145,7 @@ impl Book {
                 .or_insert_with(|| Peer::new(rules));
             match work {
                 Work::Missing => peer.miss(rules, round),
+                Work::Recomputed => peer.recompute(),
                 Work::Delivered(delivered) => {
                     peer.deliver(rules, round, delivered);
                     let reason = screened.get(volunteer).copied().flatten();
@@ -228,7 +229,11 @@ impl Book {
                 continue;
             };
             let score = match (work, screened.get(volunteer).copied().flatten()) {
-                (Work::Delivered(_), Some(ExclusionReason::Banned)) => None,
+                // Of a disputed packet nothing is known yet.
+                (Work::Recomputed, _)
+                | (Work::Delivered(_), Some(ExclusionReason::Banned | ExclusionReason::Disputed)) => {
+                    None
+                }
                 (Work::Missing, _) | (Work::Delivered(_), Some(_)) => Some(MISSING_SCORE),
                 (Work::Delivered(delivered), None) => delivered
                     .evaluation

@@ -68,6 +68,15 @@ pub enum OverlapVerdict {
     Ban,
 }
 
+impl Finding {
+    /// Of a packet that is not looked at.
+    pub const CLEAR: Self = Self {
+        fault: None,
+        overlap: OverlapVerdict::Clear,
+        norm: 1.0,
+    };
+}
+
 impl Checks {
     /// Judges a round's packets, listed in the order in which they were committed to; one finding for
     /// each, in the same order. `last_round` holds what was

@@ -229,6 +229,8 @@ fn packets_become_the_same_weights_wherever_they_are_applied() {
         contributions: applied.contributions,
         excluded: Vec::new(),
         commitments: Vec::new(),
+        replicas: Vec::new(),
+        unproven: Vec::new(),
     };
     let mut here = theta.clone();
     apply_record(&spec, &codec, &mut here, &record, Some(&bytes)).unwrap();

@@ -109,6 +109,7 @@ export async function ledgerSite({ answers = {}, change } = {}) {
 
   /** @type {Record<string, Answer>} */
   const ledger = {
+    "/v1/partners": json({ partners: [] }),
     "/v1/ledger": (request, response) => json(head())(request, response),
     "/v1/ledger/snapshot": (_, response) => send(response, `${JSON.stringify(journal[SNAPSHOT - 1])}\n${JSON.stringify(first)}`, "application/octet-stream"),
     "/v1/ledger/entries": (request, response) => {

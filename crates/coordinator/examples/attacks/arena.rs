@@ -184,6 +184,7 @@ impl<'a> Arena<'a> {
             packets: received,
             missing: &missing,
             last_round: &self.merged,
+            replicas: &[],
         };
         let screened = assessment.screen(&self.book, &closed);
         let measured =

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use covey_protocol::{
     Hash, Round, SignatureBytes,
     http::{ErrorBody, HeldOut},
-    record::{Receipt, RoundRecord},
+    record::{Receipt, Replica, RoundRecord},
     socket::ServerFrame,
 };
 use covey_rounds::{Acceptance, Audience, Effect, Event, Ticket};
@@ -72,6 +72,7 @@ impl Coordinator {
                 probe,
                 packets,
                 missing,
+                replicas,
                 ..
             } => self.assess(Task {
                 round,
@@ -79,7 +80,20 @@ impl Coordinator {
                 probe,
                 packets,
                 missing,
+                replicas,
             }),
+            Effect::Task {
+                volunteer,
+                round,
+                task,
+            } => {
+                let frame = ServerFrame::Task {
+                    round,
+                    data_of: task.data_of,
+                    fresh: task.fresh,
+                };
+                self.sessions.send(&volunteer, text(&frame));
+            }
             Effect::Merge {
                 round,
                 base,
@@ -178,6 +192,9 @@ impl Coordinator {
             tracing::info!(%round, %volunteer, reason, "packet left out of the merge");
             let label = exclusion.reason.into();
             self.metrics.excluded.get_or_create(&label).inc();
+        }
+        for Replica { of, by, agreement } in &record.replicas {
+            tracing::info!(%round, %of, %by, ?agreement, "work computed twice");
         }
         let took = self.window_started.take().map(|at| at.elapsed());
         if let Some(took) = took {

@@ -24,7 +24,7 @@ use crate::{
     ledger::{self, View, admin::AdminToken},
     metrics::Metrics,
     run_file::CorpusManifest,
-    server,
+    server::{self, Connections},
     storage::{BlobSource, LocalBlobs},
     validations::Sheets,
     witnesses::Board,
@@ -96,10 +96,15 @@ impl Serving {
             .local_addr()
             .map_err(CoordinatorError::file(data.root()))?;
         RateLimits::forget_regularly(&gateway.limits());
+        // Behind a proxy everybody has the proxy's address.
+        let per_address = Some(config.limits.connections_per_address);
         let task = follower.runtime.spawn(server::serve(
             listener,
             gateway.public(),
-            config.limits.connections,
+            Connections {
+                all: config.limits.connections,
+                per_address: per_address.filter(|_| !config.trust_forwarded_for),
+            },
             metrics,
             follower.stop.clone(),
         ));

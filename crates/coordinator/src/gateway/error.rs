@@ -61,7 +61,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::Replaced => StatusCode::CONFLICT,
         ErrorCode::Mirror => StatusCode::MISDIRECTED_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
-        ErrorCode::Busy => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::Busy | ErrorCode::Quota => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

@@ -17,7 +17,7 @@ use std::{
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderMap, header},
+    http::header,
     response::IntoResponse,
 };
 use covey_protocol::{
@@ -177,6 +177,8 @@ impl Partners {
                 left: None,
             };
             visitors.insert(volunteer, visitor);
+        } else {
+            self.forget(&volunteer);
         }
         Ok(Visit {
             changes: self.changes.subscribe(),
@@ -186,6 +188,11 @@ impl Partners {
             volunteer,
             session,
         })
+    }
+
+    /// A tab connects that names nobody: what it did for a partner before is over.
+    pub fn forget(&self, volunteer: &VolunteerId) {
+        self.visitors().remove(volunteer);
     }
 
     /// Whom a volunteer's packet is credited to now.

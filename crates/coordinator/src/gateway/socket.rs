@@ -247,6 +247,8 @@ impl Session {
                 }
                 Err(refused) => return End::denied(ErrorCode::Busy, refused.message()),
             }
+        } else {
+            self.gateway.partners.forget(&volunteer);
         }
         let connect = Command::Connect {
             volunteer,

@@ -218,7 +218,7 @@ impl Coordinator {
         let mut command = Command::new(env!("CARGO_BIN_EXE_covey-coordinator"));
         command
             .env_clear()
-            .args(["--listen", "127.0.0.1:0", "--config"])
+            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--config"])
             .arg(self.folder.path().join("covey.toml"))
             .arg("--data-dir")
             .arg(self.data())
@@ -288,6 +288,11 @@ impl Coordinator {
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// A path of the operator's interface.
+    pub fn operator_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.operator)
     }
 
     pub async fn get(&self, path: &str) -> reqwest::Response {

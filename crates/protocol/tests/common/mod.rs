@@ -8,7 +8,8 @@ use covey_protocol::{
     packet::PacketHeader,
     partner::NoCredit,
     record::{
-        Checkpoint, Commitment, Contribution, Exclusion, ExclusionReason, RoundRecord, SignedRecord,
+        Agreement, Checkpoint, Commitment, Contribution, Exclusion, ExclusionReason, Replica,
+        RoundRecord, SignedRecord,
     },
     run::{Averaging, CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
     socket::{Activity, Backend, ClientFrame, Presence, ServerFrame},
@@ -188,6 +189,16 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
             packet,
             reason,
         });
+    let agreement = prop_oneof![
+        Just(Agreement::Agreed),
+        Just(Agreement::Disputed),
+        Just(Agreement::Open)
+    ];
+    let replica = (volunteer(), volunteer(), agreement).prop_map(|(of, by, agreement)| Replica {
+        of,
+        by,
+        agreement,
+    });
     let commitment =
         (volunteer(), hash(), signature()).prop_map(|(volunteer, packet, signature)| Commitment {
             volunteer,
@@ -199,7 +210,11 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
         (hash(), hash(), option::of(hash()), any::<u64>()),
         vec(contribution, 0..20),
         vec(exclusion, 0..5),
-        vec(commitment, 0..5),
+        (
+            vec(commitment, 0..5),
+            vec(replica, 0..3),
+            vec(volunteer(), 0..3),
+        ),
     )
         .prop_map(
             |(
@@ -207,7 +222,7 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
                 (base, theta_after, update, update_len),
                 contributions,
                 excluded,
-                commitments,
+                (commitments, replicas, unproven),
             )| {
                 RoundRecord {
                     run,
@@ -221,6 +236,8 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
                     contributions,
                     excluded,
                     commitments,
+                    replicas,
+                    unproven,
                 }
             },
         )
@@ -273,6 +290,7 @@ pub fn code() -> impl Strategy<Value = ErrorCode> {
         WrongBase,
         Duplicate,
         NotCommitted,
+        Quota,
         RoundFull,
         Replaced,
         NotFound,
@@ -380,6 +398,13 @@ pub fn server_frame() -> impl Strategy<Value = ServerFrame> {
             }),
         signed_record().prop_map(|record| ServerFrame::RoundClosed {
             record: Box::new(record)
+        }),
+        (round(), volunteer(), any::<bool>()).prop_map(|(round, data_of, fresh)| {
+            ServerFrame::Task {
+                round,
+                data_of,
+                fresh,
+            }
         }),
         (round(), hash()).prop_map(|(round, packet)| ServerFrame::Committed { round, packet }),
         (round(), hash(), code(), message()).prop_map(|(round, packet, code, message)| {
