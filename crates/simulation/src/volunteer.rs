@@ -64,6 +64,8 @@ pub struct Volunteer {
     heard_ms: u64,
     /// The round it works on, and its base.
     working: Option<(Round, Hash)>,
+    /// Whose data it works on.
+    worker: usize,
     /// A packet on its way, how often it was sent, and whether it is committed to.
     upload: Option<(Packet, u32, bool)>,
     /// Packets of the last update it knows.
@@ -114,6 +116,7 @@ impl Volunteer {
             welcomed: false,
             heard_ms: 0,
             working: None,
+            worker: me,
             upload: None,
             last_update: Rc::from([]),
             first_packet: None,
@@ -206,10 +209,11 @@ impl Volunteer {
             Reply::Opened {
                 round,
                 base,
+                data_of,
                 remaining_ms,
             } => {
                 self.welcomed = true;
-                self.opened(world, round, base, remaining_ms);
+                self.opened(world, round, base, data_of, remaining_ms);
             }
             Reply::Closed {
                 round,
@@ -251,12 +255,20 @@ impl Volunteer {
         }
     }
 
-    fn opened(&mut self, world: &mut World, round: Round, base: Hash, remaining_ms: Option<u64>) {
+    fn opened(
+        &mut self,
+        world: &mut World,
+        round: Round,
+        base: Hash,
+        data_of: usize,
+        remaining_ms: Option<u64>,
+    ) {
         let known = self.working.is_some_and(|(working, _)| working >= round);
         if known || remaining_ms == Some(0) {
             return;
         }
         self.working = Some((round, base));
+        self.worker = data_of;
         if self.kind == Kind::Flooder {
             for _ in 0..8 {
                 self.send(world, round, base);
@@ -322,6 +334,7 @@ impl Volunteer {
         let packet = Packet {
             hash: Hash::of(&name),
             sender: self.me,
+            worker: self.worker,
             round,
             base,
             content,

@@ -63,6 +63,8 @@ pub enum Peer {
 pub struct Packet {
     pub hash: Hash,
     pub sender: usize,
+    /// Whose data it was made from.
+    pub worker: usize,
     pub round: Round,
     pub base: Hash,
     pub content: Content,
@@ -99,6 +101,8 @@ pub enum Reply {
     Opened {
         round: Round,
         base: Hash,
+        /// Whose data the volunteer works on; what says so comes first on a socket.
+        data_of: usize,
         remaining_ms: Option<u64>,
     },
     Closed {
