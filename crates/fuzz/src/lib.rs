@@ -19,6 +19,7 @@ mod journal;
 mod ledger;
 mod protocol;
 mod scoring;
+mod signed;
 mod wallet;
 mod world;
 
@@ -53,6 +54,9 @@ pub const TARGETS: &[Target] = targets![
     protocol::manifest,
     protocol::shard,
     protocol::vocabulary,
+    signed::statement,
+    signed::sheet,
+    signed::handovers,
     compression::payload,
     scoring::book,
     ledger::names,

@@ -154,6 +154,11 @@ pub mod client_frame {
             },
             ClientFrame::Join { round },
             ClientFrame::Leave,
+            ClientFrame::Commit {
+                round,
+                packet: Hash([9; 32]),
+                signature: sign_hello(&me(), &Hash([1; 32])),
+            },
             ClientFrame::Progress {
                 round,
                 step: 4,
@@ -211,6 +216,21 @@ pub mod server_frame {
                 base: Hash([7; 32]),
                 inner_steps: 20,
                 remaining_ms: Some(60_000),
+            },
+            ServerFrame::Task {
+                round,
+                data_of: me().id(),
+                fresh: true,
+            },
+            ServerFrame::Committed {
+                round,
+                packet: Hash([9; 32]),
+            },
+            ServerFrame::NotCommitted {
+                round,
+                packet: Hash([9; 32]),
+                code: ErrorCode::Duplicate,
+                message: "one is enough".to_owned(),
             },
             ServerFrame::RoundClosed {
                 record: Box::new(answers::record()),
@@ -298,8 +318,8 @@ pub mod answers {
         ledger::{LedgerHead, sign_head},
         model::Preset,
         record::{
-            Checkpoint, Contribution, Exclusion, ExclusionReason, Receipt, RoundRecord,
-            SignedRecord,
+            Agreement, Checkpoint, Commitment, Contribution, Exclusion, ExclusionReason, Receipt,
+            Replica, RoundRecord, SignedRecord,
         },
     };
 
@@ -360,7 +380,18 @@ pub mod answers {
             theta_after: Hash([5; 32]),
             update: Some(Hash([6; 32])),
             update_len: 12,
-            commitments: Vec::new(),
+            commitments: vec![Commitment::sign(
+                &Hash([1; 32]),
+                Round(3),
+                Hash([7; 32]),
+                &me(),
+            )],
+            replicas: vec![Replica {
+                of: me().id(),
+                by: covey_protocol::VolunteerId([2; 32]),
+                agreement: Agreement::Open,
+            }],
+            unproven: vec![me().id()],
             contributions: vec![Contribution {
                 volunteer: me().id(),
                 packet: Hash([7; 32]),

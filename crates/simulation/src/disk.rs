@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use covey_protocol::{Hash, Round, record::RoundRecord};
-use covey_rounds::Acceptance;
+use covey_rounds::{Acceptance, Pledge};
 use covey_scoring::Book;
 
 use crate::dice::Dice;
@@ -50,6 +50,7 @@ impl<T> Log<T> {
 
 /// What the rounds write.
 pub enum Row {
+    Pledge(Pledge),
     Packet {
         acceptance: Acceptance,
         payload: Rc<[u8]>,
@@ -90,6 +91,8 @@ pub struct Disk {
     pub ledger: Log<LedgerRow>,
     /// The ledger's last snapshot and the row it was taken after.
     pub snapshot: Option<(usize, Vec<u8>)>,
+    /// Where each durable commitment is, by its packet.
+    pledges: BTreeMap<Hash, usize>,
     /// Where each durable packet is.
     packets: BTreeMap<Hash, usize>,
     /// Where each durable record is; its place is its round.
@@ -114,6 +117,9 @@ impl Disk {
     fn index(&mut self) {
         for at in self.indexed..self.journal.durable().len() {
             match self.journal.rows.get(at) {
+                Some(Row::Pledge(pledge)) => {
+                    self.pledges.insert(pledge.commitment.packet, at);
+                }
                 Some(Row::Packet { acceptance, .. }) => {
                     self.packets.insert(acceptance.packet, at);
                 }
@@ -137,6 +143,25 @@ impl Disk {
         self.indexed = self.journal.durable().len();
     }
 
+    /// A durable commitment to a packet.
+    pub fn pledge(&self, packet: &Hash) -> Option<&Pledge> {
+        match self.journal.durable().get(*self.pledges.get(packet)?)? {
+            Row::Pledge(pledge) => Some(pledge),
+            _ => None,
+        }
+    }
+
+    /// Durable commitments of the open round.
+    pub fn pledges(&self) -> impl Iterator<Item = &Pledge> {
+        let recent = self.journal.durable().iter().rev();
+        // Nothing of the open round is before the last record.
+        let recent = recent.take_while(|row| !matches!(row, Row::Record { .. }));
+        recent.filter_map(|row| match row {
+            Row::Pledge(pledge) => Some(pledge),
+            _ => None,
+        })
+    }
+
     /// A durable packet.
     pub fn packet(&self, packet: &Hash) -> Option<(&Acceptance, &Rc<[u8]>)> {
         match self.journal.durable().get(*self.packets.get(packet)?)? {
@@ -144,7 +169,7 @@ impl Disk {
                 acceptance,
                 payload,
             } => Some((acceptance, payload)),
-            Row::Record { .. } => None,
+            _ => None,
         }
     }
 
@@ -152,7 +177,7 @@ impl Disk {
         let at = *self.records.get(usize::try_from(round.0).ok()?)?;
         match self.journal.durable().get(at)? {
             Row::Record { record, .. } => Some(record),
-            Row::Packet { .. } => None,
+            _ => None,
         }
     }
 
@@ -164,7 +189,7 @@ impl Disk {
     pub fn book(&self) -> Option<&Rc<Book>> {
         match self.journal.durable().get(*self.records.last()?)? {
             Row::Record { book, .. } => book.as_ref(),
-            Row::Packet { .. } => None,
+            _ => None,
         }
     }
 
@@ -176,7 +201,7 @@ impl Disk {
             .rev()
             .filter_map(|row| match row {
                 Row::Packet { acceptance, .. } => Some(acceptance),
-                Row::Record { .. } => None,
+                _ => None,
             })
     }
 

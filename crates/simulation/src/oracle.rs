@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use covey_protocol::{Hash, Round, record::RoundRecord};
-use covey_rounds::Acceptance;
+use covey_rounds::{Acceptance, Pledge};
 
 use crate::{Stop, disk::Disk};
 
@@ -26,7 +26,8 @@ pub struct Tally {
 }
 
 pub struct Oracle {
-    /// Acknowledged and not yet in a record.
+    /// Commitments and packets that were acknowledged and are not yet in a record.
+    promised: BTreeMap<Hash, Round>,
     open: BTreeMap<Hash, Acceptance>,
     /// Records seen.
     rounds: u64,
@@ -43,6 +44,7 @@ pub struct Oracle {
 impl Oracle {
     pub fn new(volunteers: usize, base: Hash) -> Self {
         Self {
+            promised: BTreeMap::new(),
             open: BTreeMap::new(),
             rounds: 0,
             previous: None,
@@ -56,6 +58,21 @@ impl Oracle {
 
     pub fn rounds(&self) -> u64 {
         self.rounds
+    }
+
+    /// A commitment is acknowledged: it is on disk.
+    pub fn committed(&mut self, packet: Hash, round: Round, disk: &Disk) -> Result<(), Stop> {
+        let kept = disk
+            .pledge(&packet)
+            .is_some_and(|pledge| pledge.round == round);
+        hold!(
+            kept,
+            "a commitment to {packet} was acknowledged before it was on disk"
+        );
+        if round.0 >= self.rounds {
+            self.promised.insert(packet, round);
+        }
+        Ok(())
     }
 
     /// A receipt leaves: the packet is on disk.
@@ -115,10 +132,45 @@ impl Oracle {
                 record.update.is_none() == empty && (record.theta_after == record.base) == empty,
                 "round {round} changed weights without contributions, or the other way about"
             );
+            let mut committed = BTreeSet::new();
+            let mut authors = BTreeSet::new();
+            let mut order = None;
+            for commitment in &record.commitments {
+                let pledge = disk.pledge(&commitment.packet);
+                let right = pledge.filter(|p| p.round == round && p.commitment == *commitment);
+                let next = right.map(|pledge| pledge.order);
+                hold!(
+                    next.is_some(),
+                    "round {round} lists a commitment that nobody made"
+                );
+                hold!(order < next, "round {round} lists commitments out of order");
+                order = next;
+                committed.insert((commitment.volunteer, commitment.packet));
+                let once = authors.insert(commitment.volunteer);
+                hold!(
+                    once,
+                    "{} committed twice in round {round}",
+                    commitment.volunteer
+                );
+                self.promised.remove(&commitment.packet);
+            }
+            let lost = self
+                .promised
+                .iter()
+                .find(|(_, promised)| **promised <= round);
+            hold!(
+                lost.is_none(),
+                "{lost:?} was committed to and is not in its record"
+            );
             let merged = contributions.iter().map(|c| (c.volunteer, c.packet));
             let excluded = record.excluded.iter().map(|e| (e.volunteer, e.packet));
             let mut seen = BTreeSet::new();
             for (volunteer, packet) in merged.clone().chain(excluded.clone()) {
+                let before = committed.contains(&(volunteer, packet));
+                hold!(
+                    before,
+                    "round {round} lists {packet}, which was not committed to"
+                );
                 hold!(
                     seen.insert(volunteer),
                     "{volunteer} has two packets in round {round}"
@@ -166,7 +218,13 @@ impl Oracle {
     }
 
     /// After a crash: what was acknowledged for the open round is what recovery starts from.
-    pub fn recovered(&self, packets: &[Acceptance]) -> Result<(), Stop> {
+    pub fn recovered(&self, pledges: &[Pledge], packets: &[Acceptance]) -> Result<(), Stop> {
+        let there: BTreeSet<Hash> = pledges.iter().map(|p| p.commitment.packet).collect();
+        let lost = self.promised.keys().find(|packet| !there.contains(packet));
+        hold!(
+            lost.is_none(),
+            "the commitment to {lost:?} did not survive a crash"
+        );
         let there: BTreeSet<Hash> = packets.iter().map(|acceptance| acceptance.packet).collect();
         let lost = self.open.keys().find(|packet| !there.contains(packet));
         hold!(

@@ -9,16 +9,16 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use covey_compression::SparseUpdate;
 use covey_protocol::{
-    Hash, Round, VolunteerId,
-    record::{Exclusion, RoundRecord},
+    Hash, Round, SignatureBytes, VolunteerId,
+    record::{Agreement, Commitment, Exclusion, ExclusionReason, Replica, RoundRecord},
     run::RoundSpec,
     socket::Backend,
 };
 use covey_rounds::{
-    Acceptance, Assessing, Audience, Effect, Event, Phase, RoundsMachine, Settings, Snapshot,
-    Submission, Ticket,
+    Acceptance, Assessing, Audience, Effect, Event, Pair, Phase, Pledge, Replication,
+    RoundsMachine, Settings, Snapshot, Submission, Ticket, Trust,
 };
-use covey_scoring::{Book, Checks, Delivered, Evidence, Rules, Submitted, Work};
+use covey_scoring::{Book, Checks, Delivered, Evidence, Finding, Rules, Work};
 
 use crate::{
     RUN, Sabotage, Stop,
@@ -59,6 +59,7 @@ fn settings() -> Settings {
         rounds: round_spec(),
         seed_key: [7; 32],
         max_members: 4096,
+        replication: Replication::default(),
         assessing: Some(Assessing {
             bound_ms: ASSESS_MS,
             reserve: RESERVE,
@@ -72,10 +73,14 @@ pub struct Closed {
     probe: Hash,
     packets: Vec<Acceptance>,
     missing: Vec<VolunteerId>,
+    /// Whose packet is another one's work, computed again.
+    pairs: Vec<Pair>,
 }
 
 /// The next step of something that takes time.
 pub enum Job {
+    Pledge(Pledge),
+    Pledged(Pledge),
     Store(Packet, Acceptance),
     Stored(Acceptance),
     Check(Rc<Closed>),
@@ -101,6 +106,8 @@ pub struct Process {
     uploads: BTreeMap<Ticket, (Peer, Packet)>,
     next_ticket: u64,
     sessions: BTreeMap<usize, u64>,
+    /// Who works on somebody else's data, and in which round.
+    tasks: BTreeMap<usize, (Round, usize)>,
     /// What its clock shows beyond the true time.
     skew_ms: i64,
     wake_at: Option<u64>,
@@ -151,19 +158,30 @@ impl Process {
             .collect();
         known.sort_by_key(|acceptance| (acceptance.round, acceptance.volunteer));
         let (packets, receipts) = known.into_iter().partition(|a| a.round == round);
+        let pledges: Vec<Pledge> = world.disk.pledges().copied().collect();
+        let mut trust = Trust::default();
+        for number in 0..rounds {
+            if let Some(record) = world.disk.record(Round(number)) {
+                trust.observe(&settings().replication.quota, record);
+            }
+        }
         let first = rounds.saturating_sub(256);
         let history = (first..rounds).filter_map(|number| world.disk.record(Round(number)));
         let snapshot = Snapshot {
             round,
             base: Hash::of_weights(&theta),
             previous: last.map(RoundRecord::hash),
+            pledges,
+            trust,
             packets,
             receipts,
             history: history
                 .map(|record| (record.round, record.theta_after))
                 .collect(),
         };
-        world.oracle.recovered(&snapshot.packets)?;
+        world
+            .oracle
+            .recovered(&snapshot.pledges, &snapshot.packets)?;
         world.oracle.hindered();
         let book = world.disk.book().cloned().unwrap_or_default();
         let skew = world.faults.skew_ms;
@@ -180,6 +198,7 @@ impl Process {
             uploads: BTreeMap::new(),
             next_ticket: 0,
             sessions: BTreeMap::new(),
+            tasks: BTreeMap::new(),
             skew_ms,
             wake_at: None,
             keeper: Keeper::open(world, life)?,
@@ -227,6 +246,15 @@ impl Process {
         let event = match request {
             Request::Join { round } => Event::Join { volunteer, round },
             Request::Leave => Event::Leave { volunteer },
+            Request::Commit(packet) => Event::Commit {
+                round: packet.round,
+                commitment: Commitment {
+                    volunteer,
+                    packet: packet.hash,
+                    // Checked at the door.
+                    signature: SignatureBytes([0; 64]),
+                },
+            },
             Request::Applied { round, theta } => Event::Applied {
                 volunteer,
                 round,
@@ -324,6 +352,31 @@ impl Process {
 
     fn effect(&mut self, world: &mut World, effect: Effect) -> Result<(), Stop> {
         match effect {
+            Effect::Pledge(pledge) => {
+                world.effect(13, pledge.order.into(), Some(&pledge.commitment.packet))?;
+                self.job(world, 5, Job::Pledge(pledge));
+            }
+            Effect::Committed {
+                volunteer,
+                round,
+                packet,
+            } => {
+                world.effect(14, round.0, Some(&packet))?;
+                world.oracle.committed(packet, round, &world.disk)?;
+                let to = Peer::Volunteer(number_of(&volunteer));
+                world.reply(to, Reply::Committed { packet });
+            }
+            Effect::NotCommitted {
+                volunteer,
+                round,
+                packet,
+                code,
+                ..
+            } => {
+                world.effect(15, round.0, Some(&packet))?;
+                let to = Peer::Volunteer(number_of(&volunteer));
+                world.reply(to, Reply::NotCommitted { packet, code });
+            }
             Effect::Store { ticket, acceptance } => {
                 world.effect(1, acceptance.round.0, Some(&acceptance.packet))?;
                 if let Some((_, packet)) = self.uploads.get(&ticket) {
@@ -355,6 +408,7 @@ impl Process {
                 base,
                 packets,
                 missing,
+                replicas,
                 ..
             } => {
                 world.effect(4, round.0, Some(&base))?;
@@ -364,6 +418,7 @@ impl Process {
                     probe,
                     packets,
                     missing,
+                    pairs: replicas,
                 });
                 self.job(world, 300, Job::Check(task));
             }
@@ -391,16 +446,19 @@ impl Process {
                 ..
             } => {
                 world.effect(8, round.0, Some(&base))?;
-                let reply = Reply::Opened {
-                    round,
-                    base,
-                    remaining_ms,
+                let told: Vec<usize> = match to {
+                    Audience::Everyone => self.sessions.keys().copied().collect(),
+                    Audience::One(volunteer) => vec![number_of(&volunteer)],
                 };
-                match to {
-                    Audience::Everyone => self.tell_all(world, &reply),
-                    Audience::One(volunteer) => {
-                        world.reply(Peer::Volunteer(number_of(&volunteer)), reply);
-                    }
+                for who in told {
+                    let task = self.tasks.get(&who).filter(|task| task.0 == round);
+                    let reply = Reply::Opened {
+                        round,
+                        base,
+                        data_of: task.map_or(who, |task| task.1),
+                        remaining_ms,
+                    };
+                    world.reply(Peer::Volunteer(who), reply);
                 }
             }
             Effect::Checkpoint { round, theta } => {
@@ -414,6 +472,15 @@ impl Process {
             Effect::Refuse { volunteer, .. } => {
                 world.effect(11, number_of(&volunteer) as u64, None)?;
                 world.reply(Peer::Volunteer(number_of(&volunteer)), Reply::Refused);
+            }
+            Effect::Task {
+                volunteer,
+                round,
+                task,
+            } => {
+                let (who, data_of) = (number_of(&volunteer), number_of(&task.data_of));
+                world.effect(16, data_of as u64, None)?;
+                self.tasks.insert(who, (round, data_of));
             }
             // A list for people to look at: nothing depends on it.
             Effect::Presence { total, .. } => world.effect(12, total.into(), None)?,
@@ -467,6 +534,25 @@ impl Process {
     /// A job's step is done.
     pub fn worked(&mut self, world: &mut World, job: Job) -> Result<(), Stop> {
         match job {
+            Job::Pledge(pledge) => {
+                if world.write_fails() {
+                    world.oracle.hindered();
+                    let Commitment {
+                        volunteer, packet, ..
+                    } = pledge.commitment;
+                    return self.step(world, Event::PledgeFailed { volunteer, packet });
+                }
+                world.disk.journal.append(Row::Pledge(pledge));
+                self.job(world, 5, Job::Pledged(pledge));
+                Ok(())
+            }
+            Job::Pledged(pledge) => {
+                world.disk.sync_journal();
+                let Commitment {
+                    volunteer, packet, ..
+                } = pledge.commitment;
+                self.step(world, Event::Pledged { volunteer, packet })
+            }
             Job::Store(packet, acceptance) => {
                 if world.write_fails() {
                     world.oracle.hindered();
@@ -490,12 +576,19 @@ impl Process {
             }
             Job::Check(task) => {
                 let round = task.round;
-                let (excluded, _) = self.assess(world, &task, None);
+                let (excluded, replicas, _) = self.assess(world, &task, None);
                 // Now and then it takes longer than anybody waits, or fails.
                 let slow = world.dice.one_in(80);
                 let typical = if slow { 2 * ASSESS_MS } else { 1_000 };
                 self.job(world, typical, Job::Assess(task));
-                self.step(world, Event::Checked { round, excluded })
+                self.step(
+                    world,
+                    Event::Checked {
+                        round,
+                        excluded,
+                        replicas,
+                    },
+                )
             }
             Job::Assess(task) => {
                 let round = task.round;
@@ -504,11 +597,18 @@ impl Process {
                 }
                 let waiting = matches!(self.machine.phase(), Phase::Assessing { .. });
                 let book = Book::clone(&self.book);
-                let (excluded, book) = self.assess(world, &task, Some(book));
+                let (excluded, replicas, book) = self.assess(world, &task, Some(book));
                 if waiting && round == self.machine.round() {
                     self.judged = book.map(Rc::new);
                 }
-                self.step(world, Event::Assessed { round, excluded })
+                self.step(
+                    world,
+                    Event::Assessed {
+                        round,
+                        excluded,
+                        replicas,
+                    },
+                )
             }
             Job::Merge(round, packets) => self.merge(world, round, &packets),
             Job::Merged(round, update, update_len, theta) => {
@@ -572,7 +672,7 @@ impl Process {
         {
             return Rc::clone(payload);
         }
-        let worker = packet.sender as u64;
+        let worker = packet.worker as u64;
         let task = &world.task;
         task.payload(packet.content, worker, &self.theta, packet.round)
             .into()
@@ -613,7 +713,7 @@ impl Process {
         world: &World,
         task: &Closed,
         mut book: Option<Book>,
-    ) -> (Vec<Exclusion>, Option<Book>) {
+    ) -> (Vec<Exclusion>, Vec<Replica>, Option<Book>) {
         let round = task.round;
         let received: Vec<(Acceptance, &Rc<[u8]>, SparseUpdate)> = task
             .packets
@@ -623,13 +723,36 @@ impl Process {
                 Some((*acceptance, payload, world.task.decode(payload)))
             })
             .collect();
-        let submitted: Vec<Submitted<'_>> = received
-            .iter()
-            .map(|(acceptance, _, update)| Submitted {
-                volunteer: acceptance.volunteer,
-                received_at_ms: acceptance.received_at_ms,
-                update,
+        let payload_of = |volunteer: &VolunteerId| {
+            let mut packets = received.iter();
+            packets.find_map(|(a, payload, _)| (a.volunteer == *volunteer).then_some(*payload))
+        };
+        let data_of = |volunteer: &VolunteerId| {
+            let pair = task.pairs.iter().find(|pair| pair.by == *volunteer);
+            pair.map_or(*volunteer, |pair| pair.of)
+        };
+        // A packet that is there twice, this being the one that was computed again.
+        let is_second = |volunteer: &VolunteerId| {
+            let of = data_of(volunteer);
+            of != *volunteer && payload_of(&of).is_some()
+        };
+        // All devices are alike here: the same work gives the same bytes.
+        let compared = |pair: &Pair| {
+            let same = payload_of(&pair.of)? == payload_of(&pair.by)?;
+            Some(Replica {
+                of: pair.of,
+                by: pair.by,
+                agreement: match same {
+                    true => Agreement::Agreed,
+                    false => Agreement::Disputed,
+                },
             })
+        };
+        let replicas: Vec<Replica> = task.pairs.iter().filter_map(compared).collect();
+        let submitted: Vec<&SparseUpdate> = received
+            .iter()
+            .filter(|(acceptance, ..)| !is_second(&acceptance.volunteer))
+            .map(|(.., update)| update)
             .collect();
         let before = round
             .0
@@ -647,14 +770,26 @@ impl Process {
             })
             .collect();
         let mut out = BTreeMap::new();
-        for ((acceptance, payload, update), finding) in received.iter().zip(findings) {
+        let mut findings = findings.into_iter();
+        for (acceptance, payload, update) in &received {
             let volunteer = acceptance.volunteer;
+            if is_second(&volunteer) {
+                out.insert(volunteer, ExclusionReason::Replica);
+                let work = Work::Recomputed;
+                evidence.push(Evidence { volunteer, work });
+                continue;
+            }
+            let mut finding = findings.next().unwrap_or(Finding::CLEAR);
+            let disputed = |r: &Replica| r.of == volunteer && r.agreement == Agreement::Disputed;
+            if replicas.iter().any(disputed) {
+                finding.fault = finding.fault.or(Some(ExclusionReason::Disputed));
+            }
             let payload = Hash::of(payload);
             let screened = self.book.screen(round, &volunteer, &payload, &finding);
             if let Some(reason) = screened {
                 out.insert(volunteer, reason);
             }
-            let worker = number_of(&volunteer) as u64;
+            let worker = number_of(&data_of(&volunteer)) as u64;
             let measure = || {
                 let theta = &self.theta;
                 world
@@ -673,7 +808,7 @@ impl Process {
         }
         if let Some(book) = &mut book {
             let verdicts = book.observe(&rules(), round, &evidence);
-            out = verdicts.excluded.into_iter().collect();
+            out.extend(verdicts.excluded);
         }
         let excluded = received.iter().filter_map(|(acceptance, ..)| {
             Some(Exclusion {
@@ -682,7 +817,7 @@ impl Process {
                 reason: *out.get(&acceptance.volunteer)?,
             })
         });
-        (excluded.collect(), book)
+        (excluded.collect(), replicas, book)
     }
 
     pub fn keeper_turn(&mut self, world: &mut World) -> Result<(), Stop> {

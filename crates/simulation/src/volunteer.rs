@@ -64,7 +64,10 @@ pub struct Volunteer {
     heard_ms: u64,
     /// The round it works on, and its base.
     working: Option<(Round, Hash)>,
-    upload: Option<(Packet, u32)>,
+    /// Whose data it works on.
+    worker: usize,
+    /// A packet on its way, how often it was sent, and whether it is committed to.
+    upload: Option<(Packet, u32, bool)>,
     /// Packets of the last update it knows.
     last_update: Rc<[Hash]>,
     first_packet: Option<Hash>,
@@ -113,6 +116,7 @@ impl Volunteer {
             welcomed: false,
             heard_ms: 0,
             working: None,
+            worker: me,
             upload: None,
             last_update: Rc::from([]),
             first_packet: None,
@@ -205,10 +209,11 @@ impl Volunteer {
             Reply::Opened {
                 round,
                 base,
+                data_of,
                 remaining_ms,
             } => {
                 self.welcomed = true;
-                self.opened(world, round, base, remaining_ms);
+                self.opened(world, round, base, data_of, remaining_ms);
             }
             Reply::Closed {
                 round,
@@ -224,14 +229,23 @@ impl Volunteer {
                     world.request(self.peer(), Request::Applied { round, theta });
                 }
             }
+            Reply::Committed { packet } => {
+                if let Some((own, _, committed)) = &mut self.upload
+                    && own.hash == packet
+                    && !*committed
+                {
+                    *committed = true;
+                    world.request(Peer::Volunteer(self.me), Request::Submit(*own));
+                }
+            }
             Reply::Receipt { packet } => {
-                if self.upload.is_some_and(|(own, _)| own.hash == packet) {
+                if self.upload.is_some_and(|(own, ..)| own.hash == packet) {
                     self.upload = None;
                 }
             }
-            Reply::Rejected { packet, code } => {
+            Reply::Rejected { packet, code } | Reply::NotCommitted { packet, code } => {
                 let retry = matches!(code, ErrorCode::Busy | ErrorCode::Unavailable);
-                if !retry && self.upload.is_some_and(|(own, _)| own.hash == packet) {
+                if !retry && self.upload.is_some_and(|(own, ..)| own.hash == packet) {
                     self.upload = None;
                 }
             }
@@ -241,12 +255,20 @@ impl Volunteer {
         }
     }
 
-    fn opened(&mut self, world: &mut World, round: Round, base: Hash, remaining_ms: Option<u64>) {
+    fn opened(
+        &mut self,
+        world: &mut World,
+        round: Round,
+        base: Hash,
+        data_of: usize,
+        remaining_ms: Option<u64>,
+    ) {
         let known = self.working.is_some_and(|(working, _)| working >= round);
         if known || remaining_ms == Some(0) {
             return;
         }
         self.working = Some((round, base));
+        self.worker = data_of;
         if self.kind == Kind::Flooder {
             for _ in 0..8 {
                 self.send(world, round, base);
@@ -312,13 +334,20 @@ impl Volunteer {
         let packet = Packet {
             hash: Hash::of(&name),
             sender: self.me,
+            worker: self.worker,
             round,
             base,
             content,
         };
         self.first_packet.get_or_insert(packet.hash);
-        self.upload = Some((packet, 1));
-        world.request(self.peer(), Request::Submit(packet));
+        // A flooder sends what it never committed to, too.
+        let blind = self.kind == Kind::Flooder && world.dice.one_in(2);
+        self.upload = Some((packet, 1, blind));
+        let request = match blind {
+            true => Request::Submit(packet),
+            false => Request::Commit(packet),
+        };
+        world.request(self.peer(), request);
         self.later(
             world,
             ANSWER_MS,
@@ -331,7 +360,7 @@ impl Volunteer {
     /// The same packet once more; it may have been stored, and only the answer was lost.
     fn again(&mut self, world: &mut World, hash: &Hash) {
         let peer = self.peer();
-        let Some((packet, tries)) = &mut self.upload else {
+        let Some((packet, tries, committed)) = &mut self.upload else {
             return;
         };
         if packet.hash != *hash {
@@ -342,7 +371,11 @@ impl Volunteer {
             return;
         }
         *tries += 1;
-        world.request(peer, Request::Submit(*packet));
+        let request = match committed {
+            true => Request::Submit(*packet),
+            false => Request::Commit(*packet),
+        };
+        world.request(peer, request);
         self.later(world, ANSWER_MS, Timer::Retry { packet: *hash });
     }
 }

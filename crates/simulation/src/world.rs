@@ -63,6 +63,8 @@ pub enum Peer {
 pub struct Packet {
     pub hash: Hash,
     pub sender: usize,
+    /// Whose data it was made from.
+    pub worker: usize,
     pub round: Round,
     pub base: Hash,
     pub content: Content,
@@ -86,6 +88,7 @@ pub enum Request {
         round: Round,
         theta: Hash,
     },
+    Commit(Packet),
     Submit(Packet),
     Act {
         id: Hash,
@@ -98,6 +101,8 @@ pub enum Reply {
     Opened {
         round: Round,
         base: Hash,
+        /// Whose data the volunteer works on; what says so comes first on a socket.
+        data_of: usize,
         remaining_ms: Option<u64>,
     },
     Closed {
@@ -105,6 +110,13 @@ pub enum Reply {
         theta: Hash,
         /// The packets in the update, which anybody may fetch.
         merged: Rc<[Hash]>,
+    },
+    Committed {
+        packet: Hash,
+    },
+    NotCommitted {
+        packet: Hash,
+        code: ErrorCode,
     },
     Receipt {
         packet: Hash,
