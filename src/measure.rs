@@ -1,9 +1,13 @@
-//! One inner step, measured where it will run: for benchmarks in a real browser.
+//! What one device does with given work, measured where it will run: for benchmarks in a real browser.
+//!
+//! [`measure_step`] asks how fast it is, [`measure_packets`] what it computes: the same work on two devices
+//! gives packets that differ by rounding alone ([`covey_training::repeat`]).
 
 use covey_protocol::{
     Hash, Round,
     model::Preset,
     run::{CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
+    socket::Backend,
 };
 use covey_training::{
     Device, TrainingError,
@@ -11,16 +15,27 @@ use covey_training::{
     device,
     init::initial_weights,
     inner::{InnerLoop, OptimiserState},
+    repeat::{Work, packets},
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
 use crate::contributor::platform::{now_ms, sleep};
 
+async fn open(backend: Backend) -> Result<(Device, Option<String>), TrainingError> {
+    Ok(match backend {
+        Backend::Flex => (device::cpu(), None),
+        Backend::WebGpu => {
+            let (device, adapter) = device::webgpu().await?;
+            (device, Some(adapter))
+        }
+    })
+}
+
 #[derive(Deserialize)]
 struct Request {
     preset: Preset,
-    backend: covey_protocol::socket::Backend,
+    backend: Backend,
     /// How long to repeat warm steps; there is always at least one.
     seconds: f64,
     /// Sequences in a step: fewer where a full batch would take many minutes.
@@ -40,13 +55,7 @@ struct Measurement {
 #[wasm_bindgen]
 pub async fn measure_step(request: JsValue) -> Result<JsValue, JsError> {
     let request: Request = serde_wasm_bindgen::from_value(request)?;
-    let (device, adapter) = match request.backend {
-        covey_protocol::socket::Backend::Flex => (device::cpu(), None),
-        covey_protocol::socket::Backend::WebGpu => {
-            let (device, adapter) = device::webgpu().await?;
-            (device, Some(adapter))
-        }
-    };
+    let (device, adapter) = open(request.backend).await?;
     let (first_ms, tokens_per_second) = measure(&request, &device).await?;
     let serializer = serde_wasm_bindgen::Serializer::json_compatible();
     let measurement = Measurement {
@@ -94,4 +103,17 @@ async fn measure(request: &Request, device: &Device) -> Result<(f64, f64), Train
     }
     let elapsed = (now_ms() - start) / 1000.0;
     Ok((first_ms, f64::from(steps) * batch.tokens() as f64 / elapsed))
+}
+
+/// [`packets`] of a [`Work`] given as JSON, and the weights it starts from, to a list as JSON.
+#[wasm_bindgen]
+pub async fn measure_packets(
+    work: String,
+    theta: Vec<f32>,
+    backend: JsValue,
+) -> Result<String, JsError> {
+    let work: Work = serde_json::from_str(&work)?;
+    let (device, _) = open(serde_wasm_bindgen::from_value(backend)?).await?;
+    let measured = packets(&work, &theta, &device).await?;
+    Ok(serde_json::to_string(&measured)?)
 }

@@ -16,6 +16,7 @@ import { preflight } from "./app/problems.js";
 import { coordinators, readSettings, store } from "./app/settings.js";
 import { anythingStored, deleteStored, saveIdentity } from "./app/stored.js";
 import { Trainer } from "./app/trainer.js";
+import { Validating } from "./app/validating.js";
 import { ReceiptList } from "./elements/lists.js";
 import { RunPreview } from "./elements/run-preview.js";
 import { ShareSlider } from "./elements/small.js";
@@ -31,7 +32,7 @@ const PATIENCE_MS = 15_000;
 
 const settings = readSettings();
 /** @type {import("./app/panel.js").Situation} */
-const situation = { view: null, loading: null, ready: false, slow: false, mimeNotice: null, problem: null, switching: false };
+const situation = { view: null, loading: null, ready: false, slow: false, mimeNotice: null, replaced: null, problem: null, switching: false };
 /** @type {import("./app/types.js").Loss[]} */
 const losses = [];
 /** @type {Map<number, number>} */
@@ -52,6 +53,7 @@ const panel = new Panel((reason, on) => {
   trainer.send({ type: "override", reason: /** @type {any} */ (reason), on });
 });
 const payout = new Payout((text) => trainer.send({ type: "sign_session", text }));
+const validating = new Validating((on, only) => trainer.send({ type: "validate", on, only }));
 const receiptList = find("#receipts", ReceiptList);
 const frame = new Frame(draw);
 const working = new WorkingLock(() => environment.update());
@@ -59,6 +61,14 @@ const environment = new Environment(() => working.elsewhere, (facts) => trainer.
 const trainer = new Trainer({
   report: hear,
   slow: (slow) => change({ slow }),
+  replaced: (replaced) => {
+    panel.sample.interrupt();
+    change({ view: null, loading: null, ready: false, replaced });
+  },
+  cancelled: () => {
+    for (const waiter of waiters) waiter.done();
+    backToConsent();
+  },
   failed: (problem) => {
     working.release();
     panel.sample.interrupt();
@@ -88,7 +98,10 @@ function change(changes) {
 
 function draw() {
   panel.draw(situation);
-  if (situation.view) payout.draw(situation.view);
+  if (situation.view) {
+    payout.draw(situation.view);
+    validating.draw(situation.view);
+  }
   const steps = situation.view?.run?.inner_steps;
   if (chart && chartStale && steps) {
     chartStale = false;
@@ -189,10 +202,11 @@ async function start() {
   if (lacking) return;
   await working.want();
   if (!trainer.running) {
-    change({ view: null, loading: null, ready: false, mimeNotice: null });
+    change({ view: null, loading: null, ready: false, mimeNotice: null, replaced: null });
     trainer.launch();
   }
   environment.tell();
+  if (validating.on.checked) validating.tell();
   trainer.send({ type: "start", coordinators: addresses, backend: settings.backend, share: settings.share, slot });
 }
 
@@ -245,7 +259,7 @@ async function forget() {
 }
 
 function backToConsent() {
-  change({ view: null, loading: null, ready: false, problem: null, slow: false, mimeNotice: null });
+  change({ view: null, loading: null, ready: false, problem: null, slow: false, mimeNotice: null, replaced: null });
   show(find("#panel", HTMLElement), false);
   document.body.dataset.phase = "consent";
   document.title = "Covey";

@@ -170,7 +170,21 @@ function initFailure(error) {
   return new LoadError(error instanceof TypeError ? "network" : "module_mismatch", message);
 }
 
+/** Holds a lock for as long as this worker lives, by which the page sees that it does. */
+async function showLife() {
+  if (!("locks" in navigator)) return;
+  await new Promise((resolve) => {
+    const held = () => {
+      resolve(undefined);
+      return new Promise(() => {});
+    };
+    // Denied where the visitor blocks storage in other sites' frames: then nobody watches.
+    navigator.locks.request(self.name, held).catch(resolve);
+  });
+}
+
 async function load() {
+  await showLife();
   report({ type: "script_running" });
   /** @type {Glue} */
   let glue;

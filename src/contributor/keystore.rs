@@ -8,9 +8,8 @@
 
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 
-use super::platform::words;
+use super::platform::{answer, words};
 
 /// First bytes of a sealed secret. An unsealed one is 32 bytes of nothing else.
 const SEALED: &[u8; 4] = b"CVI1";
@@ -61,7 +60,7 @@ impl Keystore {
             let promise: Promise = function
                 .call1(&self.0, &Uint8Array::from(bytes))?
                 .dyn_into()?;
-            JsFuture::from(promise).await
+            answer(promise).await
         };
         let answer = call.await.map_err(|error| words(&error))?;
         let bytes = answer.dyn_into::<Uint8Array>().ok();

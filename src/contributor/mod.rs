@@ -8,6 +8,7 @@ pub mod client;
 pub mod follower;
 pub mod intents;
 pub mod keystore;
+pub mod lineage;
 pub mod link;
 pub mod pacing;
 pub mod platform;
@@ -17,6 +18,8 @@ pub mod sample;
 pub mod session;
 pub mod shared;
 pub mod store;
+pub mod texts;
+pub mod validator;
 pub mod view;
 pub mod work;
 
@@ -63,17 +66,26 @@ impl Contribution {
                 backend,
                 share,
                 slot,
+                partner,
+                devices_lost,
             } => self.start(Start {
                 coordinators,
                 backend,
                 share,
                 slot,
+                partner,
+                devices_lost,
             }),
             Intent::Pause => shared.user_pause.set(true),
             Intent::Resume => shared.user_pause.set(false),
             Intent::Stop => shared.stopping.set(true),
             Intent::Share { value } => shared.share.set(value.clamp(1, 100)),
-            Intent::Environment(environment) => shared.environment.set(environment),
+            Intent::Environment(environment) => {
+                let before = shared.environment.replace(environment);
+                if environment.online && !before.online {
+                    shared.online.set();
+                }
+            }
             Intent::Override { reason, on } => {
                 let mut overrides = shared.overrides.borrow_mut();
                 if on {
@@ -81,6 +93,17 @@ impl Contribution {
                 } else {
                     overrides.remove(&reason);
                 }
+            }
+            Intent::Validate { on, only } => {
+                shared.validate.set(on);
+                shared.only_validate.set(on && only);
+                shared.show(|view| {
+                    view.validation.on = on;
+                    view.validation.only = on && only;
+                    view.validation.active &= on;
+                    let asking = "Asking the coordinator how this tab\u{2019}s key stands.";
+                    view.validation.status = if on { asking } else { "" }.to_owned();
+                });
             }
             Intent::Sample {
                 prompt,
@@ -102,28 +125,22 @@ impl Contribution {
                     });
                 }
             }),
-            Intent::ExportIdentity => {
-                let (slot, keystore) = (shared.view.borrow().slot, self.keystore.clone());
-                spawn_local(async move {
-                    match Store::open(slot, keystore).await.identity().await {
-                        Ok(identity) => shared.tell(&Message::Identity {
-                            secret_hex: covey_protocol::Hash(identity.secret()).to_string(),
-                        }),
-                        Err(error) => log::error!("the identity could not be read: {error}"),
-                    }
-                });
-            }
+            Intent::ExportIdentity => match shared.identity.get() {
+                Some(identity) => shared.tell(&Message::Identity {
+                    secret_hex: covey_protocol::Hash(identity.secret()).to_string(),
+                }),
+                None => log::error!("there is no identity yet"),
+            },
             Intent::SignSession { text } => {
-                let (slot, keystore) = (shared.view.borrow().slot, self.keystore.clone());
-                spawn_local(async move {
-                    let identity = Store::open(slot, keystore).await.identity().await;
-                    let signature = identity.and_then(|identity| sign_session(&identity, &text));
-                    let (signature, error) = match signature {
-                        Ok(signature) => (Some(signature), None),
-                        Err(error) => (None, Some(error)),
-                    };
-                    shared.tell(&Message::SessionSignature { signature, error });
-                });
+                let identity = shared.identity.get().ok_or("there is no identity yet");
+                let signature = identity
+                    .map_err(str::to_owned)
+                    .and_then(|identity| sign_session(identity, &text));
+                let (signature, error) = match signature {
+                    Ok(signature) => (Some(signature), None),
+                    Err(error) => (None, Some(error)),
+                };
+                shared.tell(&Message::SessionSignature { signature, error });
             }
         }
         let shared = self.shared.borrow();
@@ -143,6 +160,10 @@ impl Contribution {
         shared.environment.set(before.environment.get());
         shared.overrides.swap(&before.overrides);
         shared.share.set(start.share.clamp(1, 100));
+        shared.validate.set(before.validate.get());
+        shared.only_validate.set(before.only_validate.get());
+        let validation = before.view.borrow().validation.clone();
+        shared.show(|view| view.validation = validation);
         self.shared.replace(shared.clone());
         shared.enter(State::Connecting, "Looking for a coordinator.");
         spawn_local(session::run(shared.clone(), start, self.keystore.clone()));

@@ -65,6 +65,17 @@ pub fn reconnect_ms(attempt: u32, jitter: f64) -> f64 {
     full.min(30_000.0) * (0.5 + 0.5 * jitter)
 }
 
+/// Milliseconds before a new worker tries WebGPU again after `lost` devices in a row, none of which got a
+/// packet accepted: at once, then a little later, in case the driver is only restarting. `None` means that
+/// the CPU takes over for the rest of the visit.
+pub fn device_retry_ms(lost: u32) -> Option<f64> {
+    match lost {
+        0 | 1 => Some(0.0),
+        2 => Some(15_000.0),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +116,14 @@ mod tests {
         assert_eq!(rest_ms(100.0, 100), 0.0);
         assert_eq!(rest_ms(100.0, 50), 100.0);
         assert_eq!(rest_ms(100.0, 25), 300.0);
+    }
+
+    #[test]
+    fn a_lost_device_is_tried_at_once_then_later_then_never() {
+        assert_eq!(device_retry_ms(1), Some(0.0));
+        assert!(device_retry_ms(2) > Some(1_000.0));
+        assert_eq!(device_retry_ms(3), None);
+        assert_eq!(device_retry_ms(u32::MAX), None);
     }
 
     #[test]

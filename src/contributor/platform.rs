@@ -1,19 +1,39 @@
 //! The worker's clock, timers and entropy, in one place.
 
+use futures::{FutureExt, select_biased};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::DedicatedWorkerGlobalScope;
 
-/// Milliseconds since 1970.
+/// Milliseconds since 1970 by a clock that only runs forward: what the system's clock said when this worker
+/// began, and what has passed since. Deadlines must not move when somebody sets the time.
 pub fn now_ms() -> f64 {
-    js_sys::Date::now()
+    let clock = scope().performance();
+    clock.map_or_else(js_sys::Date::now, |clock| clock.time_origin() + clock.now())
 }
 
 /// Waits; also lets the worker handle messages, since a timer is a macrotask.
 pub async fn sleep(ms: f64) {
     TimeoutFuture::new(ms.clamp(0.0, 3_600_000.0) as u32).await;
+}
+
+/// Longest wait for an answer of the browser's storage, in milliseconds.
+const STORAGE_MS: f64 = 30_000.0;
+
+/// What a promise of the browser's storage gives. Storage that is emptied just while it is asked may never
+/// answer, and work must not wait for it for ever.
+///
+/// # Errors
+/// What the browser refuses with, or that it did not answer.
+pub async fn answer(promise: Promise) -> Result<JsValue, JsValue> {
+    let mut answer = Box::pin(JsFuture::from(promise).fuse());
+    let mut late = Box::pin(sleep(STORAGE_MS).fuse());
+    select_biased! {
+        result = answer => result,
+        () = late => Err(js_sys::Error::new("the browser's storage did not answer").into()),
+    }
 }
 
 /// Bytes from the browser's cryptographic generator; `None` when it refuses.

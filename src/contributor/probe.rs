@@ -19,6 +19,7 @@ use futures::{FutureExt, select_biased};
 
 use super::{
     intents::BackendChoice,
+    pacing::device_retry_ms,
     platform::{adapter_words, now_ms, sleep},
     view::BackendView,
 };
@@ -47,10 +48,17 @@ struct Check {
     warm_ms: f64,
 }
 
-/// Probes and chooses. Never fails: the CPU is always there.
-pub async fn choose(spec: &RunSpec, wish: BackendChoice) -> Choice {
+/// Probes and chooses. Never fails: the CPU is always there. `devices_lost` of this visit in a row may
+/// forbid WebGPU.
+pub async fn choose(spec: &RunSpec, wish: BackendChoice, devices_lost: u32) -> Choice {
     if wish == BackendChoice::Flex {
         return cpu("You chose the CPU.".into(), None, None, None, true);
+    }
+    if device_retry_ms(devices_lost).is_none() {
+        let reason = format!(
+            "WebGPU lost its device {devices_lost} times in a row, so the CPU is used for the rest of this visit."
+        );
+        return cpu(reason, None, None, None, false);
     }
     let forced = wish == BackendChoice::WebGpu;
     let (device, adapter) = match device::webgpu().await {

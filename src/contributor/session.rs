@@ -5,6 +5,7 @@ use std::rc::Rc;
 use covey_protocol::{
     Hash, Identity, Round,
     http::RunInfo,
+    partner::NoCredit,
     socket::{Backend, ClientFrame},
 };
 use covey_training::{Device, TrainingError};
@@ -15,13 +16,16 @@ use super::{
     follower::{FollowError, Follower},
     intents::{BackendChoice, Message},
     keystore::Keystore,
+    lineage::Known,
     link,
+    pacing::device_retry_ms,
     platform::sleep,
     probe,
     progress::Progress,
     shared::Shared,
-    store::Store,
-    view::State,
+    store::{Saved, Store},
+    validator::Validator,
+    view::{CreditView, State},
     work::{Outcome, WorkError, Worker},
 };
 
@@ -36,6 +40,10 @@ pub struct Start {
     pub backend: BackendChoice,
     pub share: u8,
     pub slot: u32,
+    /// The site to credit, as the page named it.
+    pub partner: Option<String>,
+    /// Graphics devices lost in a row in this visit.
+    pub devices_lost: u32,
 }
 
 /// Runs until the volunteer stops, telling the page how it ended.
@@ -59,20 +67,30 @@ async fn contribute(
     start: Start,
     keystore: Keystore,
 ) -> Result<(), (String, &'static str)> {
-    let store = Store::open(start.slot, keystore).await;
+    let mut store = Store::open(start.slot, keystore).await;
     let identity = store.identity().await.map_err(|error| {
         (
             format!("This browser's stored identity cannot be used: {error}."),
             "Close other tabs of this page and try again, or delete what this browser stored.",
         )
     })?;
-    shared.show(|view| {
-        view.volunteer = Some(identity.id());
-        view.slot = start.slot;
+    // A session has one identity, so this is always the first.
+    let _ = shared.identity.set(identity.clone());
+    shared.show(|view| view.volunteer = Some(identity.id()));
+    shared.link.borrow_mut().known = store.known().await;
+    let partner = start.partner.as_deref().and_then(|name| {
+        let id = name.parse().ok();
+        if id.is_none() {
+            // Such a name cannot be anybody's.
+            let credit = CreditView::of(name.to_owned(), Some(NoCredit::Unknown));
+            shared.show(|view| view.credit = Some(credit));
+        }
+        id
     });
     spawn_local(link::keep(
         shared.clone(),
         identity.clone(),
+        partner,
         start.coordinators,
     ));
     let Some(info) = joined(shared).await else {
@@ -83,7 +101,7 @@ async fn contribute(
         "Comparing WebGPU and the CPU on this machine.",
     );
     sleep(0.0).await;
-    let choice = probe::choose(&info.spec, start.backend).await;
+    let choice = probe::choose(&info.spec, start.backend, start.devices_lost).await;
     let mut session = Session {
         shared: shared.clone(),
         parameters: usize::try_from(info.spec.model.parameters()).unwrap_or(usize::MAX),
@@ -92,6 +110,9 @@ async fn contribute(
         store,
         device: choice.device,
         progress: Progress::default(),
+        known: None,
+        unsaved: false,
+        devices_lost: start.devices_lost,
     };
     shared.backend.set(Some(choice.backend));
     shared.show(|view| view.backend = Some(choice.view));
@@ -122,6 +143,12 @@ struct Session {
     device: Device,
     parameters: usize,
     progress: Progress,
+    /// As it is stored.
+    known: Option<Known>,
+    /// The last attempt to save failed.
+    unsaved: bool,
+    /// Graphics devices lost in a row, none of which got a packet accepted.
+    devices_lost: u32,
 }
 
 impl Session {
@@ -149,17 +176,22 @@ impl Session {
         let shared = self.shared.clone();
         let mut follower = None;
         let mut worker = None;
+        let mut validator = None;
         let mut done: Option<(Round, Hash)> = None;
         while !shared.stopping.get() {
-            let result = self.turn(&mut follower, &mut worker, &mut done).await;
+            let result = self
+                .turn(&mut follower, &mut worker, &mut validator, &mut done)
+                .await;
             let Err(error) = result else { continue };
             if shared.stopping.get() {
                 break;
             }
             log::warn!("{error}");
-            if let WorkError::Training(TrainingError::Device(detail)) = &error {
-                self.fall_back(detail);
-                worker = None;
+            if let WorkError::Training(TrainingError::Device(_)) = &error
+                && shared.backend.get() == Some(Backend::WebGpu)
+            {
+                self.hand_over();
+                return;
             }
             shared.enter(
                 State::Recovering,
@@ -175,18 +207,24 @@ impl Session {
         &mut self,
         follower: &mut Option<Follower>,
         worker: &mut Option<Worker>,
+        validator: &mut Option<Validator>,
         done: &mut Option<(Round, Hash)>,
     ) -> Result<(), WorkError> {
         let shared = self.shared.clone();
         let follower = match follower {
             Some(follower) => follower,
-            None => follower.insert(Follower::new(shared.clone(), self.info.clone())?),
+            None => follower.insert(Follower::new(
+                shared.clone(),
+                self.info.clone(),
+                self.identity.clone(),
+            )?),
         };
         follower.follow().await.map_err(|error| match error {
             FollowError::Client(error) => WorkError::Client(error),
             FollowError::Training(error) => WorkError::Training(error),
             FollowError::Disconnected => WorkError::Disconnected,
         })?;
+        self.remember().await;
         let worker = match worker {
             Some(worker) => worker,
             None => worker.insert(Worker::new(
@@ -205,6 +243,16 @@ impl Session {
             self.idle().await;
             return Ok(());
         }
+        let validator = validator.get_or_insert_with(|| {
+            let (info, identity) = (self.info.clone(), self.identity.clone());
+            Validator::new(shared.clone(), info, identity, &self.device)
+        });
+        validator.turn(follower, &mut worker.texts).await?;
+        if shared.only_validate.get() {
+            shared.enter(State::Waiting, "Waiting for the next round to score.");
+            self.idle().await;
+            return Ok(());
+        }
         let open = shared.open_round();
         let connected = shared.link.borrow().sender.is_some();
         let Some(open) = open.filter(|o| connected && *done != Some((o.round, o.base))) else {
@@ -217,9 +265,17 @@ impl Session {
             self.idle().await;
             return Ok(());
         };
+        if let Some(message) = shared.barred(open.round) {
+            shared.enter(State::Waiting, message);
+            self.idle().await;
+            return Ok(());
+        }
         match worker.round(open, follower, &mut self.progress).await? {
             Outcome::Interrupted => {}
-            Outcome::Accepted | Outcome::Refused => {
+            outcome @ (Outcome::Accepted | Outcome::Refused) => {
+                if outcome == Outcome::Accepted {
+                    self.devices_lost = 0;
+                }
                 *done = Some((open.round, open.base));
                 self.save().await;
             }
@@ -238,31 +294,66 @@ impl Session {
         }
     }
 
+    /// Keeps who coordinates and what was agreed, if that is new.
+    async fn remember(&mut self) {
+        let known = self.shared.link.borrow().known.clone();
+        if known == self.known {
+            return;
+        }
+        if let Some(known) = &known
+            && let Err(error) = self.store.keep_known(known).await
+        {
+            log::warn!("the coordinator's key was not remembered: {error}");
+        }
+        self.known = known;
+    }
+
     async fn save(&mut self) {
         if self.progress.rounds == 0 {
             return;
         }
-        if let Err(error) = self.store.save(&self.info.run, &mut self.progress).await {
-            log::warn!("progress was not saved: {error}");
-            self.shared.show(|view| {
-                view.resumed = Some(format!(
-                    "Progress could not be saved in this browser ({error}); work goes on."
-                ));
-            });
-        }
+        let saved = self
+            .store
+            .save(&self.info.run, &mut self.progress, &self.identity)
+            .await;
+        let words = match &saved {
+            Ok(Saved { anew: true }) => {
+                "This browser\u{2019}s storage was emptied while the tab ran; identity and progress were stored again.".to_owned()
+            }
+            Ok(_) if self.unsaved => "Progress is saved in this browser again.".to_owned(),
+            Ok(_) => return,
+            Err(error) => {
+                log::warn!("progress was not saved: {error}");
+                format!("Progress could not be saved in this browser ({error}); work goes on.")
+            }
+        };
+        self.unsaved = saved.is_err();
+        self.shared.show(|view| view.resumed = Some(words));
     }
 
-    /// A lost device cannot be opened again in this worker: go on with the CPU.
-    fn fall_back(&mut self, detail: &str) {
-        let on_gpu = self.shared.backend.get() == Some(Backend::WebGpu);
-        if !on_gpu {
-            return;
-        }
-        let reason =
-            format!("WebGPU failed ({detail}), so the CPU is used for the rest of this visit.");
-        let choice = probe::cpu(reason, None, None, None, false);
-        self.device = choice.device;
-        self.shared.backend.set(Some(choice.backend));
-        self.shared.show(|view| view.backend = Some(choice.view));
+    /// A lost device cannot be opened again in this worker, so the page is asked for another worker. What
+    /// the rounds before gave is stored; the round in flight is not finished by this one.
+    fn hand_over(&mut self) {
+        self.devices_lost += 1;
+        let (retry_in_ms, message) = match device_retry_ms(self.devices_lost) {
+            Some(0.0) => (
+                0.0,
+                "The graphics device was lost. A new one is tried at once.",
+            ),
+            Some(ms) => (
+                ms,
+                "The graphics device was lost again. A new one is tried in a moment.",
+            ),
+            None => (
+                0.0,
+                "The graphics device was lost once more. The CPU takes over.",
+            ),
+        };
+        self.shared.enter(State::Recovering, message);
+        self.shared.tell(&Message::DeviceLost {
+            retry_in_ms,
+            devices_lost: self.devices_lost,
+            message: message.to_owned(),
+        });
     }
 }

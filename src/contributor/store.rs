@@ -2,13 +2,16 @@
 //!
 //! `covey/slot-N/identity` holds the secret, sealed by the [`Keystore`]; `covey/slot-N/<run>-a` and `-b` hold progress,
 //! written in turn. Synchronous access handles are used because they exist in workers of all engines
-//! and their flush reaches the disk. Where the file system is refused (some private windows), the tab
-//! works from memory and says so.
+//! and their flush reaches the disk. Where the file system is refused (some private windows, no space), the
+//! tab works from memory and says so.
+//!
+//! What a reader would get wrong: files vanish while they are in use. A visitor, or a browser short of space,
+//! empties the storage under a running tab; then [`Store::save`] writes the identity again, too, or the
+//! next visit would be somebody else's.
 
 use covey_protocol::{Hash, Identity};
 use js_sys::Promise;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetDirectoryOptions,
     FileSystemGetFileOptions, FileSystemRemoveOptions, FileSystemSyncAccessHandle,
@@ -16,21 +19,31 @@ use web_sys::{
 
 use super::{
     keystore::Keystore,
-    platform::{random, scope, words},
+    lineage::Known,
+    platform::{answer, random, scope, words},
     progress::Progress,
 };
 
 const ROOT: &str = "covey";
 const IDENTITY: &str = "identity";
+const KNOWN: &str = "known";
 
 /// Storage of one slot; without a folder when the browser refuses.
 pub struct Store {
+    slot: u32,
     folder: Option<FileSystemDirectoryHandle>,
     keystore: Keystore,
 }
 
+/// What was needed to save.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The identity was gone and was stored again.
+    pub anew: bool,
+}
+
 async fn wait<T: JsCast>(promise: Promise) -> Result<T, String> {
-    JsFuture::from(promise)
+    answer(promise)
         .await
         .map_err(|error| words(&error))?
         .dyn_into()
@@ -62,25 +75,22 @@ async fn root() -> Result<FileSystemDirectoryHandle, String> {
     .await
 }
 
+async fn slot_folder(slot: u32) -> Result<FileSystemDirectoryHandle, String> {
+    let covey = subfolder(&root().await?, ROOT).await?;
+    subfolder(&covey, &format!("slot-{slot}")).await
+}
+
 impl Store {
     /// Opens a slot's folder.
     pub async fn open(slot: u32, keystore: Keystore) -> Self {
-        let folder = async {
-            let covey = subfolder(&root().await?, ROOT).await?;
-            subfolder(&covey, &format!("slot-{slot}")).await
-        };
-        match folder.await {
-            Ok(folder) => Self {
-                folder: Some(folder),
-                keystore,
-            },
-            Err(error) => {
-                log::warn!("the private file system is not available: {error}");
-                Self {
-                    folder: None,
-                    keystore,
-                }
-            }
+        let folder = slot_folder(slot).await;
+        if let Err(error) = &folder {
+            log::warn!("the private file system is not available: {error}");
+        }
+        Self {
+            slot,
+            folder: folder.ok(),
+            keystore,
         }
     }
 
@@ -94,18 +104,19 @@ impl Store {
         let options = FileSystemRemoveOptions::new();
         options.set_recursive(true);
         let removal = root().await?.remove_entry_with_options(ROOT, &options);
-        JsFuture::from(removal.unchecked_into::<Promise>())
+        answer(removal.unchecked_into())
             .await
             .map(|_| ())
             .map_err(|error| words(&error))
     }
 
-    /// This slot's identity, made on first use.
+    /// This slot's identity, made on first use. A new one that cannot be stored lives in memory, and
+    /// [`is_durable`](Self::is_durable) says so from then on.
     ///
     /// # Errors
-    /// When the browser has no entropy or the file cannot be written or is damaged: a volunteer must
-    /// not silently become somebody else.
-    pub async fn identity(&self) -> Result<Identity, String> {
+    /// When the browser has no entropy or the file cannot be read or is damaged: a volunteer must not
+    /// silently become somebody else.
+    pub async fn identity(&mut self) -> Result<Identity, String> {
         if let Some(bytes) = self.read(IDENTITY).await? {
             let (secret, sealed) = self.keystore.open(&bytes).await?;
             if !sealed {
@@ -115,10 +126,40 @@ impl Store {
             }
             return Ok(Identity::from_secret(secret));
         }
-        let secret = random().ok_or("the browser gave no random numbers")?;
-        let bytes = self.keystore.seal(&secret).await?;
-        self.write(IDENTITY, &bytes).await?;
-        Ok(Identity::from_secret(secret))
+        let identity = Identity::from_secret(random().ok_or("the browser gave no random numbers")?);
+        if let Err(error) = self.put(&identity).await {
+            log::warn!("the new identity was not stored: {error}");
+            self.folder = None;
+        }
+        Ok(identity)
+    }
+
+    async fn put(&self, identity: &Identity) -> Result<(), String> {
+        let bytes = self.keystore.seal(&identity.secret()).await?;
+        self.write(IDENTITY, &bytes).await
+    }
+
+    /// Stores the identity if there is none that can be opened; whether that was needed.
+    async fn keep(&self, identity: &Identity) -> Result<bool, String> {
+        if let Some(bytes) = self.read(IDENTITY).await?
+            && self.keystore.open(&bytes).await.is_ok()
+        {
+            return Ok(false);
+        }
+        self.put(identity).await?;
+        Ok(true)
+    }
+
+    /// The run this browser last worked for, and who coordinates it.
+    pub async fn known(&self) -> Option<Known> {
+        let bytes = self.read(KNOWN).await.ok().flatten()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Remembers it. A write that is cut short is as if nothing was known.
+    pub async fn keep_known(&self, known: &Known) -> Result<(), String> {
+        let json = serde_json::to_vec(known).map_err(|error| error.to_string())?;
+        self.write(KNOWN, &json).await
     }
 
     /// The newest intact progress in a run.
@@ -141,11 +182,47 @@ impl Store {
         newest
     }
 
-    /// Saves progress under the next sequence number.
-    pub async fn save(&self, run: &Hash, progress: &mut Progress) -> Result<(), String> {
+    /// Saves progress under the next sequence number, and the identity if it is gone. Only a save that
+    /// succeeds counts: the next one after a failure must not overwrite the only intact file.
+    ///
+    /// # Errors
+    /// When the browser refuses. The save before this one is then still there.
+    pub async fn save(
+        &mut self,
+        run: &Hash,
+        progress: &mut Progress,
+        identity: &Identity,
+    ) -> Result<Saved, String> {
+        if self.folder.is_none() {
+            return Ok(Saved { anew: false });
+        }
+        let before = progress.sequence;
         progress.sequence += 1;
         let name = file_name(run, progress.sequence % 2);
-        self.write(&name, &progress.to_bytes(run)).await
+        let bytes = progress.to_bytes(run);
+        let mut saved = self.try_save(&name, &bytes, identity).await;
+        if saved.is_err() {
+            // The handle of a folder that was deleted is dead; a new one may work.
+            if let Ok(folder) = slot_folder(self.slot).await {
+                self.folder = Some(folder);
+                saved = self.try_save(&name, &bytes, identity).await;
+            }
+        }
+        if saved.is_err() {
+            progress.sequence = before;
+        }
+        saved
+    }
+
+    async fn try_save(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        identity: &Identity,
+    ) -> Result<Saved, String> {
+        let anew = self.keep(identity).await?;
+        self.write(name, bytes).await?;
+        Ok(Saved { anew })
     }
 
     async fn file(
@@ -161,7 +238,7 @@ impl Store {
         let promise: Promise = folder
             .get_file_handle_with_options(name, &options)
             .unchecked_into();
-        let handle: FileSystemFileHandle = match JsFuture::from(promise).await {
+        let handle: FileSystemFileHandle = match answer(promise).await {
             Ok(handle) => handle.unchecked_into(),
             Err(error) if !create && is_not_found(&error) => return Ok(None),
             Err(error) => return Err(words(&error)),
@@ -182,23 +259,31 @@ impl Store {
             Ok(bytes)
         })();
         file.close();
-        result.map(Some).map_err(|error: JsValue| words(&error))
+        // Empty is what a write that failed leaves behind.
+        result
+            .map(|bytes: Vec<u8>| (!bytes.is_empty()).then_some(bytes))
+            .map_err(|error: JsValue| words(&error))
     }
 
     async fn write(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
         let Some(file) = self.file(name, true).await? else {
             return Ok(());
         };
-        let result = (|| {
+        let result: Result<usize, JsValue> = (|| {
             file.truncate_with_f64(0.0)?;
             let written = file.write_with_u8_array(bytes)? as usize;
             file.flush()?;
             Ok(written)
         })();
+        if result.as_ref().ok() != Some(&bytes.len()) {
+            // Half a file helps nobody; if even this fails, its hash says that it is torn.
+            let _ = file.truncate_with_f64(0.0);
+        }
         file.close();
         match result {
             Ok(written) if written == bytes.len() => Ok(()),
-            Ok(written) => Err(format!("only {written} of {} bytes fit", bytes.len())),
+            // Chromium has been seen to answer with an error's number here, so it is not told.
+            Ok(_) => Err("there is not enough space".to_owned()),
             Err(error) => Err(words(&error)),
         }
     }

@@ -39,6 +39,10 @@ export const speed = (value) => (value > 0 && value < 10 ? value.toFixed(1) : wh
 /** A loss in nats. @param {number | null | undefined} value */
 export const loss = (value) => (value == null || !Number.isFinite(value) ? "\u2013" : value.toFixed(3));
 
+/** Milliseconds since 1970 by a clock that only runs forward, as the module's times are: setting the system's
+ * clock while the page is open changes no countdown. */
+export const now = () => performance.timeOrigin + performance.now();
+
 /** Minutes and seconds left; never negative. @param {number} ms */
 export function remaining(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));

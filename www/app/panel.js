@@ -4,10 +4,11 @@
 // in an animation frame, at most a few times a second, plus once a second for the countdowns.
 
 import { find, make, setText, show } from "./dom.js";
-import { backendName, bytes, count, host, large, remaining, speed } from "./format.js";
+import { backendName, bytes, count, host, large, now, remaining, speed } from "./format.js";
 import { problem, unreachable } from "./problems.js";
 import { HashText, ProblemCard, ShareSlider } from "../elements/small.js";
 import { PeerTable } from "../elements/lists.js";
+import { WitnessList } from "../elements/witnesses.js";
 import { SampleBox } from "../elements/sample.js";
 
 /** @typedef {import("./types.js").View} View */
@@ -21,6 +22,7 @@ import { SampleBox } from "../elements/sample.js";
  * @property {boolean} ready the module runs
  * @property {boolean} slow
  * @property {string | null} mimeNotice
+ * @property {Problem | null} replaced why another worker took over
  * @property {Problem | null} problem the worker is gone
  * @property {boolean} switching the backend is being changed
  */
@@ -39,6 +41,7 @@ const SPOKEN = /** @type {Record<string, string>} */ ({
   catching_up: "Fetching the current model",
   waiting: "Waiting for the next round",
   training: "Training",
+  validating: "Scoring others\u2019 work",
   paused: "Paused",
   recovering: "Recovering",
   stopped: "Stopped",
@@ -78,6 +81,7 @@ export class Panel {
   volunteer = find("#volunteer", HashText);
   download = find("#download-model", HTMLAnchorElement);
   peers = find("#peers", PeerTable);
+  witnesses = find("#witnesses", WitnessList);
   sample = find("#sample", SampleBox);
   exportButton = find("#export", HTMLButtonElement);
   #spoken = "";
@@ -122,6 +126,7 @@ export class Panel {
     this.#machine(view);
     this.#model(view);
     this.peers.update(view.peers, view.volunteer);
+    this.witnesses.update(view);
     this.sample.possible = !failure && view.theta !== null && view.state !== "stopped" && view.state !== "failed";
     this.sample.draw();
     const title = failure ? "Stopped" : view.state === "paused" ? "Paused" : view.round === null ? "Starting" : `Round ${count(view.round)}`;
@@ -151,10 +156,10 @@ export class Panel {
   }
 
   /** Pauses, overrides and notices: rebuilt only when they change, so buttons keep their focus. */
-  #notices(/** @type {Situation} */ { view, slow, mimeNotice, problem: failure }) {
+  #notices(/** @type {Situation} */ { view, slow, mimeNotice, replaced, problem: failure }) {
     const pauses = failure ? [] : (view?.pauses ?? []);
     const overrides = failure ? [] : (view?.overrides ?? []);
-    const key = JSON.stringify([pauses, overrides, slow, mimeNotice]);
+    const key = JSON.stringify([pauses, overrides, slow, mimeNotice, replaced, failure !== null]);
     if (key === this.#noticeKey) return;
     this.#noticeKey = key;
     const items = [];
@@ -167,6 +172,7 @@ export class Panel {
       items.push(make("div", { class: "notice calm" }, make("p", { text: OVERRIDDEN[reason] ?? `You chose to contribute all the same (${reason}).` }),
         this.#button("Pause instead", reason, false)));
     }
+    if (replaced && !failure) items.push(words(replaced));
     if (slow) items.push(words(problem("slow_start")));
     if (mimeNotice) items.push(words(problem("wasm_mime_notice", { message: mimeNotice })));
     this.notices.replaceChildren(...items);
@@ -198,7 +204,7 @@ export class Panel {
     if (view.steps > 0) setProgress(this.progress, view.step, view.steps);
     setText(this.progressWords, "");
     setText(this.deadline, !failure && view.deadline_ms !== null && view.state !== "stopped"
-      ? `Round ${view.round ?? ""} closes in ${remaining(view.deadline_ms - Date.now())}` : "");
+      ? `Round ${view.round ?? ""} closes in ${remaining(view.deadline_ms - now())}` : "");
     setText(this.resumed, view.resumed ?? "");
   }
 
@@ -212,8 +218,8 @@ export class Panel {
     setText(this.connection,
       state === "on" ? `Connected to ${where}`
       : state === "off" ? "Not connected"
-      : retry_at_ms !== null && retry_at_ms > Date.now()
-        ? `${where}: ${why}. Trying again in ${Math.ceil((retry_at_ms - Date.now()) / 1000)} s (attempt ${count(attempt + 1)})`
+      : retry_at_ms !== null && retry_at_ms > now()
+        ? `${where}: ${why}. Trying again in ${Math.ceil((retry_at_ms - now()) / 1000)} s (attempt ${count(attempt + 1)})`
         : `Connecting to ${where}${attempt > 0 ? ` (attempt ${count(attempt + 1)})` : ""}\u2026`);
   }
 

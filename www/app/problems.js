@@ -108,6 +108,24 @@ const WORDS = {
     remedy: ["Start it again: it goes on from its saved state.", "If it happens again, choose the CPU under \u201cThis machine\u201d, and report the message below."],
     action: "restart",
   },
+  worker_gone: {
+    title: "The browser keeps ending the training program",
+    text: "It was ended from outside several times without finishing a round, as browsers do when memory runs out. What was accepted is safe; at most the round in flight is lost.",
+    remedy: ["Close other tabs and programs, then start again: it goes on from its saved state."],
+    action: "restart",
+  },
+  worker_replaced: {
+    title: "The training program was started again",
+    text: "The browser had ended it, as browsers do when memory runs out. It goes on from its saved state; at most the round in flight was lost.",
+    remedy: [],
+    action: null,
+  },
+  device_lost: {
+    title: "The graphics device was lost",
+    text: "A new one is tried.",
+    remedy: ["What was accepted is safe; at most the round in flight was lost."],
+    action: null,
+  },
   protocol_old: {
     title: "This page is older than the coordinator",
     text: "The coordinator speaks a newer protocol than this page.",
@@ -124,6 +142,12 @@ const WORDS = {
     title: "This is another run",
     text: "The coordinator trains another model than the one this tab joined.",
     remedy: ["Start again to join the model it trains now."],
+    action: "restart",
+  },
+  two_coordinators: {
+    title: "Two coordinators claim this run",
+    text: "The coordinator that this browser knew is gone, and two others go on with the run from what you agreed to. Nothing here chooses between them.",
+    remedy: ["Read who they are below, and open the page of the one you trust.", "Mirrors and witnesses of the run can tell you what they recomputed."],
     action: "restart",
   },
   replaced: {

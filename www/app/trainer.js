@@ -1,9 +1,15 @@
 // @ts-check
-// The worker as the page sees it: started, spoken to, watched, ended. It tells three things that the
-// worker cannot tell about itself: that its script never ran, that it crashed, and that starting
-// takes too long. A new start after a crash is a new worker; nothing of the old one is reused.
+// The worker as the page sees it: started, spoken to, watched, ended. It tells four things that the
+// worker cannot tell about itself: that its script never ran, that it crashed, that the browser ended it,
+// and that starting takes too long. A new start is a new worker; nothing of the old one is reused.
+//
+// A worker that was ended, or that lost its graphics device, is replaced by itself: it is told the same
+// wishes and goes on from what is stored. How often is bounded here for workers and by the module for
+// devices. What a reader would get wrong: a browser tells nobody that it ended a worker. The worker holds a
+// Web Lock as long as it lives, and the page waits for the same lock.
 
 import { problem } from "./problems.js";
+import { Wishes } from "./wishes.js";
 
 /** @typedef {import("./types.js").Report} Report */
 /** @typedef {import("./types.js").Intent} Intent */
@@ -11,6 +17,9 @@ import { problem } from "./problems.js";
 
 /** Starting that shows no progress for this long is called slow. */
 const SLOW_MS = 20_000;
+/** Milliseconds before a worker that was ended is replaced, each time without accepted work in between;
+ * after that the visitor decides. */
+const REPLACE_AFTER = [0, 15_000];
 
 export class Trainer {
   /** @type {Worker | null} */
@@ -19,6 +28,12 @@ export class Trainer {
   #slow;
   #scriptRan = false;
   #wasProbing = false;
+  #wishes = new Wishes();
+  #replaced = 0;
+  /** Set while a new worker is due. @type {ReturnType<typeof setTimeout> | undefined} */
+  #due;
+  /** Ends the waiting for the worker's lock. @type {AbortController | undefined} */
+  #vigil;
   #workerForbidden = false;
 
   /**
@@ -26,6 +41,8 @@ export class Trainer {
    * @param {(report: Report) => void} listeners.report
    * @param {(problem: Problem) => void} listeners.failed the worker is gone
    * @param {(slow: boolean) => void} listeners.slow starting takes long, or no longer does
+   * @param {(notice: Problem) => void} listeners.replaced another worker takes over, now or soon
+   * @param {() => void} listeners.cancelled stopped while no worker was there to say so
    */
   constructor(listeners) {
     this.listeners = listeners;
@@ -37,9 +54,9 @@ export class Trainer {
     });
   }
 
-  /** A worker exists; it may still be loading. */
+  /** A worker exists or is due; it may still be loading. */
   get running() {
-    return this.#worker !== null;
+    return this.#worker !== null || this.#due !== undefined;
   }
 
   /** Starts a worker in place of any old one. Intents may be sent at once. */
@@ -50,8 +67,9 @@ export class Trainer {
     // Browsers without module workers never look at the option, so the getter tells them apart
     // without an extra worker.
     let modules = false;
+    const name = `covey-worker-${crypto.randomUUID()}`;
     const options = /** @type {WorkerOptions} */ ({
-      name: "covey",
+      name,
       get type() {
         modules = true;
         return "module";
@@ -71,7 +89,9 @@ export class Trainer {
     }
     this.#worker = worker;
     worker.addEventListener("message", (event) => {
-      if (this.#worker === worker) this.#hear(event.data);
+      if (this.#worker !== worker) return;
+      if (event.data.type === "script_running") this.#watchOver(worker, name);
+      this.#hear(event.data);
     });
     worker.addEventListener("error", (event) => {
       if (this.#worker !== worker) return;
@@ -88,11 +108,20 @@ export class Trainer {
 
   /** @param {Intent} intent */
   send(intent) {
+    if (intent.type === "start") this.#replaced = 0;
+    this.#wishes.note(intent);
     this.#worker?.postMessage(intent);
+    if (this.#due !== undefined && !this.#wishes.working) {
+      this.end();
+      this.listeners.cancelled();
+    }
   }
 
   end() {
     clearTimeout(this.#slow);
+    clearTimeout(this.#due);
+    this.#due = undefined;
+    this.#vigil?.abort();
     this.#worker?.terminate();
     this.#worker = null;
   }
@@ -110,6 +139,14 @@ export class Trainer {
       case "view":
         this.#probing(report.view.state === "probing");
         break;
+      case "receipt":
+        this.#replaced = 0;
+        this.#wishes.lost(0);
+        break;
+      case "device_lost":
+        this.#wishes.lost(report.devices_lost);
+        this.#replace(report.retry_in_ms, problem("device_lost", { message: report.message }));
+        return;
       case "load_error":
         this.#fail(problem(report.code, { detail: report.message }));
         return;
@@ -118,6 +155,37 @@ export class Trainer {
         return;
     }
     this.listeners.report(report);
+  }
+
+  /**
+   * Waits for the end of a worker that nobody ended. It has its lock by now: it said so.
+   * @param {Worker} worker @param {string} name
+   */
+  #watchOver(worker, name) {
+    // Without locks, or where they are denied, a worker that was ended looks like one that is busy.
+    if (!("locks" in navigator)) return;
+    this.#vigil = new AbortController();
+    const gone = () => {
+      if (this.#worker !== worker) return;
+      // After a stop nobody misses it; the next start launches another.
+      if (!this.#wishes.working) return this.end();
+      const delay = REPLACE_AFTER[this.#replaced];
+      if (delay === undefined) return this.#fail(problem("worker_gone"));
+      this.#replaced += 1;
+      this.#replace(delay, problem("worker_replaced"));
+    };
+    navigator.locks.request(name, { signal: this.#vigil.signal }, gone).catch(() => {});
+  }
+
+  /** Another worker in place of this one, told the same. @param {number} delay @param {Problem} notice */
+  #replace(delay, notice) {
+    this.end();
+    this.#due = setTimeout(() => {
+      this.launch();
+      for (const intent of this.#wishes.all()) this.#worker?.postMessage(intent);
+    }, delay);
+    this.listeners.slow(false);
+    this.listeners.replaced(notice);
   }
 
   /** Probing counts as starting: it is where a slow WebAssembly or graphics adapter shows. @param {boolean} now */

@@ -1,7 +1,8 @@
 // @ts-check
 // The messages between the page and its worker, as types. No code: the page only shows what the
 // module says and sends back what the visitor wants, so these shapes are all it knows of training.
-// The one thing to remember: times from the module are milliseconds of this machine's clock.
+// The one thing to remember: times from the module are to be compared with `now` of format.js, not with
+// the system's clock, which can be set; a receipt's is the coordinator's.
 
 /** @typedef {"auto" | "webgpu" | "flex"} BackendChoice */
 /** @typedef {25 | 50 | 75 | 100} Share */
@@ -10,10 +11,11 @@
 /**
  * What the page wants from the worker.
  * @typedef {{type: "start", coordinators: string[], backend: BackendChoice, share: Share, slot: number,
- *     partner?: string | null}
+ *     partner?: string | null, devices_lost?: number}
  *   | {type: "pause"} | {type: "resume"} | {type: "stop"} | {type: "forget"} | {type: "export_identity"}
  *   | {type: "sign_session", text: string}
  *   | {type: "share", value: Share}
+ *   | {type: "validate", on: boolean, only: boolean}
  *   | ({type: "environment"} & Facts)
  *   | {type: "override", reason: OverridableReason, on: boolean}
  *   | {type: "sample", prompt: string, tokens: number, temperature: number}} Intent
@@ -25,7 +27,7 @@
  */
 
 /**
- * @typedef {"idle" | "probing" | "connecting" | "catching_up" | "waiting" | "training" | "uploading"
+ * @typedef {"idle" | "probing" | "connecting" | "catching_up" | "waiting" | "training" | "validating" | "uploading"
  *   | "applying" | "paused" | "recovering" | "stopped" | "failed"} State
  */
 
@@ -35,7 +37,7 @@
  *   flex_ms: number | null, forced: boolean}} Backend
  */
 /**
- * @typedef {{id: string, name: string, parameters: number, context: number, vocabulary: number,
+ * @typedef {{id: string, coordinator?: string, name: string, parameters: number, context: number, vocabulary: number,
  *   inner_steps: number, summary: string}} Run
  */
 /**
@@ -46,9 +48,18 @@
  * @typedef {{url: string | null, connected: boolean, attempt: number, retry_at_ms: number | null,
  *   error: string | null}} Connection
  */
+/**
+ * Scoring others' work. The stake is in base units; rounds and packets are this visit's.
+ * @typedef {{on: boolean, only: boolean, active: boolean, status: string, stake: string | null,
+ *   rounds: number, packets: number, weights_set: number | null}} Validation
+ */
 /** @typedef {{round: number, loss: number}} HeldOut */
 /** @typedef {{step: number, loss: number, tokens: number}} Loss */
-/** @typedef {{round: number, packet: string, tokens: number, received_at_ms: number}} Receipt */
+/** @typedef {{round: number, packet: string, tokens: number, received_at_ms: number, partner: string | null}} Receipt */
+/**
+ * Whether the site that the page named is credited; `refused` says why not.
+ * @typedef {{partner: string, refused: "unknown" | "suspended" | null, message: string | null}} Credit
+ */
 /** @typedef {{round: number, code: string, message: string}} Rejection */
 
 /**
@@ -77,7 +88,11 @@
  * @property {HeldOut[]} held_out
  * @property {{total: number, volunteers: Peer[]}} peers
  * @property {Connection} connection
+ * @property {Validation} validation
+ * @property {Credit | null} credit
  * @property {string | null} resumed
+ * @property {{old: string, new: string, round: number, changed_here: boolean} | null} handover
+ * @property {string | null} disagreement
  */
 
 /**
@@ -89,6 +104,7 @@
  *   | {type: "sample", text: string, done: boolean, error: string | null}
  *   | {type: "identity", secret_hex: string}
  *   | {type: "session_signature", signature: string | null, error: string | null}
+ *   | {type: "device_lost", retry_in_ms: number, devices_lost: number, message: string}
  *   | {type: "fatal", code: string, message: string, remedy: string, detail?: string}
  *   | {type: "script_running"} | {type: "ready"} | {type: "notice", code: string, message: string}
  *   | {type: "loading", loaded: number, total: number | null}

@@ -46,6 +46,12 @@ export class Work {
     this.trainer = new Trainer({
       report: (report) => this.#hear(report),
       slow: () => {},
+      replaced: () => {
+        this.view = null;
+        this.loaded = 0;
+        this.listeners.changed();
+      },
+      cancelled: () => this.#stopped?.(),
       failed: (problem) => this.#fail(problem),
     });
   }

@@ -26,6 +26,7 @@ pub fn bench(dirs: &Dirs, arguments: &Bench) -> Result<ExitCode> {
     match arguments.what {
         Benchmark::Convergence => on_corpus(dirs, "convergence", arguments, json.as_deref())?,
         Benchmark::Attacks => on_corpus(dirs, "attacks", arguments, json.as_deref())?,
+        Benchmark::Adapters => adapters(dirs, arguments, json.as_deref())?,
         Benchmark::Step => {
             let parts = dirs.test_output();
             dirs::create(&parts)?;
@@ -65,6 +66,28 @@ fn on_corpus(dirs: &Dirs, name: &str, arguments: &Bench, json: Option<&Path>) ->
     }
     command.arg("--write").arg(dirs.root.join("BENCHMARKS.md"));
     shell::run(command.args(&arguments.rest))
+}
+
+/// The same work natively and in a browser, then compared; arguments are those of the preparation.
+fn adapters(dirs: &Dirs, arguments: &Bench, json: Option<&Path>) -> Result<()> {
+    let setting = test::Setting::prepare(dirs)?;
+    let corpus = corpus::prepare(dirs, None, Model::Tiny)?;
+    let out = dirs.test_output().join("adapters");
+    let program = shell::example(dirs, "adapters")?;
+    let part = |name: &str| {
+        let mut command = Command::new(&program);
+        command.arg(name).arg("--corpus").arg(&corpus.folder);
+        command.arg("--out").arg(&out);
+        command
+    };
+    shell::run(part("prepare").args(&arguments.rest))?;
+    shell::run(setting.node("bench_adapters.mjs").arg("--out").arg(&out))?;
+    let mut compare = part("compare");
+    compare.arg("--write").arg(dirs.root.join("BENCHMARKS.md"));
+    if let Some(json) = json {
+        compare.arg("--json").arg(json);
+    }
+    shell::run(&mut compare)
 }
 
 /// Writes the rows of several files as one.

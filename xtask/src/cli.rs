@@ -100,9 +100,12 @@ pub struct Test {
     /// What to test. Default: all of it.
     #[arg(value_enum)]
     pub part: Option<Part>,
-    /// Also run what takes many minutes.
+    /// Also run what takes many minutes: thousands of simulated rounds, and every fuzz target.
     #[arg(long)]
     pub long: bool,
+    /// Seconds for each fuzz target, with --long or as the part of its own.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub long_seconds: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -119,6 +122,9 @@ pub enum Part {
     Wallet,
     /// The page and a whole run in a real browser.
     E2e,
+    /// Every decoder and the journal under a fuzzer; part of everything only with --long. Needs a C++
+    /// compiler. What it learns is kept in the cache folder.
+    Fuzz,
 }
 
 #[derive(Debug, Args)]
@@ -154,6 +160,8 @@ pub enum Benchmark {
     Convergence,
     /// What hostile volunteers achieve: loss, incentive, honest packets left out.
     Attacks,
+    /// How far the same work differs natively, in WebAssembly and on WebGPU.
+    Adapters,
     /// Speed of one training step, natively and in a browser; size and start of the module.
     Step,
 }

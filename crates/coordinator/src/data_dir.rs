@@ -6,6 +6,11 @@
 //!   coordinator.key   32 secret bytes, mode 600: signs records and receipts, keys the rounds' seeds
 //!   journal.redb      packets of the open round, acceptances, records, checkpoints, held-out losses
 //!   ledger.redb       the ledger's journal, what is looked up in it, its snapshots
+//!   validations.redb  validators' signed sheets of scores
+//!   witnesses.json    who recomputed the run, as far as they told
+//!   handovers.json    how this coordinator took the run over, if it did
+//!   mirror.json       what is followed, in a mirror's folder; no coordinator starts there
+//!   witness.json      a mirror's newest signed statement
 //!   admin.token       64 hex digits, mode 600: opens the operator's interface
 //!   ledger.id         hash of the ledger's first entry: a ledger that was lost is never founded anew
 //!   blobs/HASH        checkpoints, merged updates and the corpus manifest, named by their BLAKE3 hash
@@ -77,6 +82,11 @@ impl DataDir {
     }
 
     #[must_use]
+    pub fn validations(&self) -> PathBuf {
+        self.root.join("validations.redb")
+    }
+
+    #[must_use]
     pub fn ledger_id(&self) -> PathBuf {
         self.root.join("ledger.id")
     }
@@ -84,6 +94,26 @@ impl DataDir {
     #[must_use]
     pub fn admin_token(&self) -> PathBuf {
         self.root.join("admin.token")
+    }
+
+    #[must_use]
+    pub fn witnesses(&self) -> PathBuf {
+        self.root.join("witnesses.json")
+    }
+
+    #[must_use]
+    pub fn handovers(&self) -> PathBuf {
+        self.root.join("handovers.json")
+    }
+
+    #[must_use]
+    pub fn mirror(&self) -> PathBuf {
+        self.root.join("mirror.json")
+    }
+
+    #[must_use]
+    pub fn witness(&self) -> PathBuf {
+        self.root.join("witness.json")
     }
 
     #[must_use]

@@ -95,12 +95,25 @@ pub enum CoordinatorError {
     },
     #[error("no entropy from the operating system: {0}")]
     Entropy(getrandom::Error),
+    #[error(
+        "{0} is a mirror's folder: go on with covey-coordinator follow, or make it the run's \
+         coordinator with covey-coordinator takeover"
+    )]
+    AMirror(PathBuf),
+    #[error(
+        "{0} holds no mirror: name the --data-dir of a covey-coordinator follow that is stopped"
+    )]
+    NoMirror(PathBuf),
+    #[error("{url}: {reason}")]
+    Follow { url: String, reason: String },
+    #[error("this mirror disagrees: {0}")]
+    Disagreement(String),
     #[error("a task of the coordinator ended unexpectedly: {0}")]
     Task(&'static str),
 }
 
 impl CoordinatorError {
-    /// 2 for what the operator has to change, 1 for everything else.
+    /// 2 for what the operator has to change, 3 for a disagreement, 1 for everything else.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -109,8 +122,11 @@ impl CoordinatorError {
             | Self::OtherRun { .. }
             | Self::Corpus { .. }
             | Self::OtherCorpus { .. }
+            | Self::AMirror(_)
+            | Self::NoMirror(_)
             | Self::NotWritable { .. }
             | Self::Listen { .. } => 2,
+            Self::Disagreement(_) => 3,
             _ => 1,
         }
     }

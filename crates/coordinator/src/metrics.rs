@@ -275,7 +275,7 @@ impl Metrics {
     }
 }
 
-const ALL_CODES: [ErrorCode; 14] = [
+const ALL_CODES: [ErrorCode; 16] = [
     ErrorCode::Malformed,
     ErrorCode::TooLarge,
     ErrorCode::Protocol,
@@ -285,11 +285,14 @@ const ALL_CODES: [ErrorCode; 14] = [
     ErrorCode::FutureRound,
     ErrorCode::WrongBase,
     ErrorCode::Duplicate,
+    ErrorCode::NotCommitted,
+    ErrorCode::Quota,
     ErrorCode::RoundFull,
     ErrorCode::Replaced,
     ErrorCode::NotFound,
     ErrorCode::Busy,
     ErrorCode::Unavailable,
+    ErrorCode::Mirror,
 ];
 
 /// Seconds of a duration, for histograms.

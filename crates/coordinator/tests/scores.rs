@@ -103,8 +103,11 @@ async fn round(
     for volunteer in volunteers.iter_mut() {
         volunteer.join(round).await;
     }
-    for sealed in packets {
-        coordinator.upload(sealed).await.expect("a receipt");
+    for (volunteer, sealed) in volunteers.iter_mut().zip(packets) {
+        volunteer
+            .contribute(coordinator, sealed)
+            .await
+            .expect("a receipt");
     }
     volunteers[0].closed(round).await
 }

@@ -8,16 +8,15 @@
 //! convergence markers of a Markdown file.
 
 mod common;
+#[path = "common/corpus.rs"]
+mod corpus;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use common::{Failure, Row, argument, report};
+use corpus::{Corpus, write_section};
 use covey_protocol::{
     Hash, Identity, Round, VolunteerId,
-    corpus::{Manifest, decode_shard},
     model::Preset,
     packet::PacketHeader,
     run::{CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
@@ -68,40 +67,6 @@ impl Way {
         } else {
             VOLUNTEERS
         }
-    }
-}
-
-/// A corpus directory, read whole.
-struct Corpus {
-    manifest: Manifest,
-    train: BTreeMap<usize, Vec<u16>>,
-    held_out: Vec<u16>,
-}
-
-impl Corpus {
-    fn open(folder: &Path) -> Result<Self, Failure> {
-        let manifest = Manifest::from_json(&std::fs::read(folder.join("manifest.json"))?)?;
-        let read = |shard: &covey_protocol::corpus::Shard| -> Result<Vec<u16>, Failure> {
-            let bytes = std::fs::read(folder.join("blobs").join(shard.hash.to_string()))?;
-            Ok(decode_shard(shard, manifest.vocabulary_size, &bytes)?)
-        };
-        let train = manifest
-            .train
-            .iter()
-            .enumerate()
-            .map(|(number, shard)| Ok((number, read(shard)?)))
-            .collect::<Result<_, Failure>>()?;
-        let held_out = manifest
-            .held_out
-            .iter()
-            .map(read)
-            .collect::<Result<Vec<_>, _>>()?
-            .concat();
-        Ok(Self {
-            manifest,
-            train,
-            held_out,
-        })
     }
 }
 
@@ -265,21 +230,6 @@ fn table(curves: &[(Way, Vec<Point>)], entropy: f64) -> String {
     lines.join("\n")
 }
 
-/// Replaces what stands between the markers in a Markdown file.
-fn write_section(path: &Path, text: &str) -> Result<(), Failure> {
-    const OPEN: &str = "<!-- convergence -->\n";
-    const CLOSE: &str = "\n<!-- /convergence -->";
-    let page = std::fs::read_to_string(path)?;
-    let (before, rest) = page
-        .split_once(OPEN)
-        .ok_or("the opening marker is missing")?;
-    let (_, after) = rest
-        .split_once(CLOSE)
-        .ok_or("the closing marker is missing")?;
-    std::fs::write(path, format!("{before}{OPEN}{text}{CLOSE}{after}"))?;
-    Ok(())
-}
-
 fn main() -> Result<(), Failure> {
     let folder = argument("--corpus").ok_or("--corpus DIR is needed: a prepared corpus")?;
     let corpus = Corpus::open(&PathBuf::from(folder))?;
@@ -296,7 +246,7 @@ fn main() -> Result<(), Failure> {
     let table = table(&curves, corpus.manifest.unigram_entropy);
     println!("\n{table}");
     if let Some(path) = argument("--write") {
-        write_section(Path::new(&path), &table)?;
+        write_section(Path::new(&path), "convergence", &table)?;
     }
 
     let mut rows = Vec::new();

@@ -21,6 +21,7 @@ pub mod init;
 pub mod inner;
 pub mod model;
 pub mod outer;
+pub mod repeat;
 pub mod sampling;
 pub mod schedule;
 

@@ -48,10 +48,24 @@ export class Coordinator {
   }
 
   /** Starts and waits until it answers. */
-  async start() {
+  start() {
+    return this.#start(["--listen", `127.0.0.1:${this.port}`, "--admin-listen", new URL(this.operator).host, "--corpus", required("COVEY_CORPUS"), "--model", "tiny"]);
+  }
+
+  /** Follows another server and serves what it agrees to. @param {string} url @param {string} name */
+  follow(url, name) {
+    return this.#start(["follow", url, "--listen", `127.0.0.1:${this.port}`, "--every", "1", "--name", name]);
+  }
+
+  /** Makes the mirror in this folder the run's coordinator. */
+  takeOver() {
+    return this.#start(["--listen", `127.0.0.1:${this.port}`, "--admin-listen", new URL(this.operator).host, "takeover"]);
+  }
+
+  /** @param {string[]} words */
+  async #start(words) {
     const child = spawn(required("COVEY_COORDINATOR_BIN"), [
-      "--listen", `127.0.0.1:${this.port}`, "--admin-listen", new URL(this.operator).host, "--data-dir", join(this.folder, "data"), "--corpus", required("COVEY_CORPUS"),
-      "--www", required("COVEY_WWW"), "--model", "tiny", "--config", this.config,
+      "--data-dir", join(this.folder, "data"), "--www", required("COVEY_WWW"), "--config", this.config, ...words,
     ], { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = child;
     child.stdout?.pipe(this.log, { end: false });
@@ -78,9 +92,14 @@ export class Coordinator {
     return response.json();
   }
 
-  /** @returns {Promise<{round: number, base: string, held_out: {round: number, loss: number}[], unigram_entropy: number, spec: any}>} */
+  /** @returns {Promise<{round: number, base: string, held_out: {round: number, loss: number}[], unigram_entropy: number, spec: any, coordinator: string}>} */
   run() {
     return this.#get("/v1/run");
+  }
+
+  /** Who recomputed the run. @returns {Promise<{servers: any[], tabs: {agree: number, round: number}, disagreements: any[]}>} */
+  witnesses() {
+    return this.#get("/v1/witnesses");
   }
 
   /** Every record so far. @returns {Promise<{round: number, theta_after: string, base: string, contributions: {volunteer: string, packet: string, tokens: number}[]}[]>} */

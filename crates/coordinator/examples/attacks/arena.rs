@@ -5,7 +5,7 @@
 //! the packets of the very round, which a coordinator shows nobody, and everyone may sign anything with
 //! the current base hash.
 
-use std::{collections::BTreeMap, path::Path, thread};
+use std::collections::BTreeMap;
 
 use covey_compression::SparseUpdate;
 use covey_coordinator::{
@@ -13,75 +13,18 @@ use covey_coordinator::{
     engine::Engine,
 };
 use covey_protocol::{
-    Hash, Identity, Round, VolunteerId,
-    corpus::{Manifest, Shard, decode_shard},
-    packet::PacketHeader,
-    record::ExclusionReason,
-    run::RunSpec,
-    update,
+    Hash, Round, VolunteerId, packet::PacketHeader, record::ExclusionReason, run::RunSpec, update,
 };
 use covey_rounds::Acceptance;
 use covey_scoring::Book;
-use covey_training::{
-    data::Assignment,
-    device,
-    evaluate::Evaluator,
-    inner::{InnerLoop, OptimiserState},
-    outer::pseudo_gradient,
+use covey_training::{device, evaluate::Evaluator};
+
+use crate::{
+    Failure,
+    corpus::Corpus,
+    kinds::Kind,
+    peers::{self, Peer, Scene},
 };
-
-#[path = "kinds.rs"]
-mod kinds;
-
-pub use kinds::Kind;
-use kinds::{Sources, distort};
-
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// A corpus, read whole.
-pub struct Corpus {
-    pub manifest: Manifest,
-    pub train: BTreeMap<usize, Vec<u16>>,
-    pub held_out: Vec<u16>,
-}
-
-impl Corpus {
-    pub fn open(folder: &Path) -> Result<Self, Failure> {
-        let manifest = Manifest::from_json(&std::fs::read(folder.join("manifest.json"))?)?;
-        let read = |shard: &Shard| -> Result<Vec<u16>, Failure> {
-            let bytes = std::fs::read(folder.join("blobs").join(shard.hash.to_string()))?;
-            Ok(decode_shard(shard, manifest.vocabulary_size, &bytes)?)
-        };
-        let train = manifest.train.iter().enumerate();
-        Ok(Self {
-            train: train
-                .map(|(number, shard)| Ok((number, read(shard)?)))
-                .collect::<Result<_, Failure>>()?,
-            held_out: manifest
-                .held_out
-                .iter()
-                .map(read)
-                .collect::<Result<Vec<_>, _>>()?
-                .concat(),
-            manifest,
-        })
-    }
-}
-
-/// One simulated volunteer and what became of its packets.
-pub struct Peer {
-    pub kind: Kind,
-    pub identity: Identity,
-    inner: InnerLoop,
-    feedback: Vec<f32>,
-    kept: Option<Vec<u8>>,
-    /// Packets that never got a receipt.
-    pub refused: u64,
-    pub merged: u64,
-    pub excluded: BTreeMap<ExclusionReason, u64>,
-    /// Sum of its incentive weights, each a share of its round's total.
-    pub earned: f64,
-}
 
 /// One run with its volunteers.
 pub struct Arena<'a> {
@@ -97,6 +40,8 @@ pub struct Arena<'a> {
     merged: Vec<SparseUpdate>,
     /// Rounds in which anyone earned anything.
     pub paid_rounds: u32,
+    /// Incentive weights after each round, by volunteer.
+    pub said: Vec<Vec<u16>>,
     pub verbose: bool,
 }
 
@@ -115,19 +60,7 @@ impl<'a> Arena<'a> {
         let theta = engine.initial_weights();
         let peers = (1u8..)
             .zip(kinds)
-            .map(|(number, kind)| {
-                Ok(Peer {
-                    kind: *kind,
-                    identity: Identity::from_secret([number; 32]),
-                    inner: InnerLoop::new(spec, &device, &OptimiserState::default())?,
-                    feedback: vec![0.0; theta.len()],
-                    kept: None,
-                    refused: 0,
-                    merged: 0,
-                    excluded: BTreeMap::new(),
-                    earned: 0.0,
-                })
-            })
+            .map(|(number, kind)| Peer::new(number, *kind, spec, &device))
             .collect::<Result<_, Failure>>()?;
         Ok(Self {
             assessment: assessed.then(|| {
@@ -143,6 +76,7 @@ impl<'a> Arena<'a> {
             round: Round(0),
             merged: Vec::new(),
             paid_rounds: 0,
+            said: Vec::new(),
             verbose: false,
         })
     }
@@ -164,7 +98,15 @@ impl<'a> Arena<'a> {
         let seed = Hash::of(&self.round.0.to_le_bytes());
         let probe = Hash::of(&[&b"probe"[..], &self.round.0.to_le_bytes()].concat());
         let base = Hash::of_weights(&self.theta);
-        let payloads = self.payloads(&seed)?;
+        let scene = Scene {
+            engine: &self.engine,
+            corpus: self.corpus,
+            theta: &self.theta,
+            round: self.round,
+            seed,
+            merged: &self.merged,
+        };
+        let payloads = peers::payloads(&mut self.peers, &scene)?;
 
         let mut packets: Vec<(Received, Vec<u8>)> = Vec::new();
         for (number, (peer, payload)) in self.peers.iter_mut().zip(payloads).enumerate() {
@@ -189,19 +131,21 @@ impl<'a> Arena<'a> {
                 packet: packet.hash(),
                 inner_steps: packet.header.inner_steps,
                 tokens: packet.header.tokens,
+                partner: None,
                 // Copies need what they copy.
                 received_at_ms: 1000 * u64::from(!peer.kind.trains()) + number as u64,
             };
             packets.push((Received::open(&self.engine, acceptance, &sealed)?, sealed));
         }
-        packets.sort_by_key(|(received, _)| received.acceptance.volunteer);
+        packets.sort_by_key(|(received, _)| received.acceptance.received_at_ms);
         let (received, sealed): (Vec<Received>, Vec<Vec<u8>>) = packets.into_iter().unzip();
         let out = self.judge(&received, seed, probe)?;
-        let chosen: Vec<(&Received, &Vec<u8>)> = received
+        let mut chosen: Vec<(&Received, &Vec<u8>)> = received
             .iter()
             .zip(&sealed)
             .filter(|(received, _)| !out.contains_key(&received.acceptance.volunteer))
             .collect();
+        chosen.sort_by_key(|(received, _)| received.acceptance.volunteer);
         if !chosen.is_empty() {
             let sealed: Vec<&Vec<u8>> = chosen.iter().map(|(_, sealed)| *sealed).collect();
             self.engine
@@ -240,6 +184,7 @@ impl<'a> Arena<'a> {
             packets: received,
             missing: &missing,
             last_round: &self.merged,
+            replicas: &[],
         };
         let screened = assessment.screen(&self.book, &closed);
         let measured =
@@ -300,6 +245,12 @@ impl<'a> Arena<'a> {
         let weights: BTreeMap<VolunteerId, u16> = self.weights()?.into_iter().collect();
         let total: f64 = weights.values().map(|w| f64::from(*w)).sum();
         self.paid_rounds += u32::from(total > 0.0);
+        let by_volunteer = self.peers.iter().map(|peer| peer.identity.id());
+        self.said.push(
+            by_volunteer
+                .map(|name| weights.get(&name).copied().unwrap_or(0))
+                .collect(),
+        );
         for peer in &mut self.peers {
             let name = peer.identity.id();
             if let Some(reason) = out.get(&name) {
@@ -313,115 +264,5 @@ impl<'a> Arena<'a> {
             }
         }
         Ok(())
-    }
-
-    /// What everyone sends.
-    fn payloads(&mut self, seed: &Hash) -> Result<Vec<Vec<u8>>, Failure> {
-        let deltas = self.train(seed)?;
-        let codec = self.engine.codec().clone();
-        let limit = codec.config().value_limit;
-        let honest: Vec<usize> = (0..self.peers.len())
-            .filter(|i| self.peers[*i].kind == Kind::Honest)
-            .collect();
-        let model = honest.first().copied().ok_or("somebody must be honest")?;
-        let typical = deltas[model].clone().ok_or("honest peers train")?;
-
-        // Whoever trains comes first, so that copiers have something to copy.
-        let mut payloads: Vec<Vec<u8>> = Vec::new();
-        for (peer, delta) in self.peers.iter_mut().zip(&deltas) {
-            payloads.push(match delta {
-                Some(delta) => {
-                    let sent = distort(peer.kind, delta, limit);
-                    let kept = match peer.kind {
-                        Kind::Scaled => vec![0.0; delta.len()],
-                        _ => peer.feedback.clone(),
-                    };
-                    let compressed = codec.compress(&sent, &kept)?;
-                    peer.feedback = compressed.sent_feedback;
-                    peer.kept = Some(compressed.payload.clone());
-                    compressed.payload
-                }
-                // The stale one has nothing new; copiers and inventors get theirs below.
-                None => peer.kept.clone().unwrap_or_default(),
-            });
-        }
-        for (number, peer) in self.peers.iter().enumerate() {
-            let victim = honest[number % honest.len()];
-            let sources = Sources {
-                codec: &codec,
-                typical: &typical,
-                victim: &payloads[victim],
-                late: self.merged.get(number % self.merged.len().max(1)),
-            };
-            let seed = (self.round.0 << 16) | number as u64;
-            if let Some(forged) = sources.forge(peer.kind, seed)? {
-                payloads[number] = forged;
-            }
-        }
-        Ok(payloads)
-    }
-
-    /// Pseudo-gradients of those who train, on as many threads as there are processors.
-    fn train(&mut self, seed: &Hash) -> Result<Vec<Option<Vec<f32>>>, Failure> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let (engine, corpus, theta, round) = (&self.engine, self.corpus, &self.theta, self.round);
-        let mut shares: Vec<Vec<(usize, &mut Peer)>> = (0..threads).map(|_| Vec::new()).collect();
-        for (number, peer) in self.peers.iter_mut().enumerate() {
-            shares[number % threads].push((number, peer));
-        }
-        let mut deltas: Vec<Option<Vec<f32>>> = thread::scope(|scope| {
-            let workers: Vec<_> = shares
-                .into_iter()
-                .map(|share| {
-                    scope.spawn(move || {
-                        share
-                            .into_iter()
-                            .map(|(number, peer)| {
-                                Ok((number, peer.train(engine, corpus, theta, round, seed)?))
-                            })
-                            .collect::<Result<Vec<_>, Failure>>()
-                    })
-                })
-                .collect();
-            let mut all = Vec::new();
-            for worker in workers {
-                all.extend(worker.join().map_err(|_| "a training thread panicked")??);
-            }
-            all.sort_by_key(|(number, _)| *number);
-            Ok::<_, Failure>(all.into_iter().map(|(_, delta)| delta).collect())
-        })?;
-        deltas.resize(self.peers.len(), None);
-        Ok(deltas)
-    }
-}
-
-impl Peer {
-    fn train(
-        &mut self,
-        engine: &Engine,
-        corpus: &Corpus,
-        theta: &[f32],
-        round: Round,
-        seed: &Hash,
-    ) -> Result<Option<Vec<f32>>, Failure> {
-        if !self.kind.trains() || (self.kind == Kind::Stale && self.kept.is_some()) {
-            return Ok(None);
-        }
-        let spec = engine.spec();
-        let (seed, asked) = match self.kind {
-            Kind::WrongShard => (Hash::of(b"mine"), Round(0)),
-            _ => (*seed, round),
-        };
-        let work = Assignment::new(spec, &corpus.manifest, &seed, &self.identity.id(), asked)?;
-        let steps = match self.kind {
-            Kind::Lazy => spec.inner.steps.div_ceil(10),
-            _ => spec.inner.steps,
-        };
-        self.inner.begin(round, theta)?;
-        for step in 0..steps as usize {
-            self.inner.step(&work.batch(step, &corpus.train)?);
-        }
-        let finished = pollster::block_on(self.inner.finish())?;
-        Ok(Some(pseudo_gradient(theta, &finished.theta)?))
     }
 }

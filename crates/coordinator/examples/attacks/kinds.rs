@@ -2,7 +2,7 @@
 
 use covey_compression::{ModelCodec, SparseUpdate};
 
-use super::Failure;
+use crate::Failure;
 
 /// What a volunteer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,22 +1,36 @@
 //! What hostile volunteers achieve: `tiny` on a prepared corpus, twenty simulated volunteers of which
-//! none, two, five and eight are hostile.
+//! none, two, five and eight are hostile; and what lying validators achieve who judge the same run.
+//!
+//! Every run with hostile volunteers is compared with a run of the same honest volunteers alone. What a
+//! reader would get wrong: comparing it with twenty honest ones would also measure what fewer packets do
+//! to the merge, where an entry is averaged over those who sent it.
 //!
 //! `--corpus DIR [--rounds N] [--steps H] [--hostile K[,K...]] [--kind NAME] [--unprotected]
 //! [--verbose] [--json FILE] [--write FILE]`; the last replaces the section between the attack markers of a Markdown
 //! file. Hostile volunteers take the kinds in turn; `--kind` makes all of them one.
 
 mod arena;
+mod corpus;
+mod kinds;
+mod peers;
+mod validators;
 
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
-use arena::{Arena, Corpus, Failure, Kind};
+use arena::Arena;
+use corpus::Corpus;
 use covey_protocol::{
     Hash,
     model::Preset,
     run::{CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
 };
+use kinds::Kind;
+
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const VOLUNTEERS: usize = 20;
+/// Hostile volunteers of the run that lying validators judge.
+const JUDGED: usize = 5;
 const HELD_OUT_SEQUENCES: usize = 64;
 
 fn argument(name: &str) -> Option<String> {
@@ -63,6 +77,10 @@ struct Outcome {
     honest_excluded: u64,
     honest_packets: u64,
     kinds: BTreeMap<Kind, Fate>,
+    /// The honest volunteers' loss when they are alone.
+    alone: f32,
+    /// Incentive weights after each round, by volunteer.
+    said: Vec<Vec<u16>>,
 }
 
 /// What became of one kind's packets.
@@ -139,6 +157,8 @@ fn run(
         honest_paid,
         honest_excluded: honest.excluded + honest.refused,
         honest_packets: honest.excluded + honest.refused + honest.merged,
+        alone: f32::NAN,
+        said: arena.said,
         kinds,
     })
 }
@@ -178,14 +198,16 @@ fn table(outcomes: &[Outcome], rounds: u64) -> String {
     let mut lines = vec![
         format!("After {rounds} rounds; loss in nats per token on held-out text."),
         String::new(),
-        "| hostile of 20 | held-out loss | against clean | incentive to hostile | honest packets left out | honest volunteers paid at the end |".into(),
-        "|---|---|---|---|---|---|".into(),
+        "| hostile of 20 | held-out loss | the honest ones alone | against them | against twenty honest | incentive to hostile | honest packets left out | honest volunteers paid at the end |".into(),
+        "|---|---|---|---|---|---|---|---|".into(),
     ];
     for outcome in outcomes {
         lines.push(format!(
-            "| {} | {:.4} | {:+.2} % | {:.2} % | {} of {} | {} of {} |",
+            "| {} | {:.4} | {:.4} | {:+.2} % | {:+.2} % | {:.2} % | {} of {} | {} of {} |",
             outcome.hostile,
             outcome.loss,
+            outcome.alone,
+            100.0 * (outcome.loss / outcome.alone - 1.0),
             100.0 * (outcome.loss / clean - 1.0),
             100.0 * outcome.leaked,
             outcome.honest_excluded,
@@ -243,6 +265,11 @@ fn rows(outcomes: &[Outcome]) -> Vec<serde_json::Value> {
                 "nats/token",
             ),
             row(
+                format!("{hostile} of 20 hostile: held-out loss of the honest ones alone"),
+                f64::from(outcome.alone),
+                "nats/token",
+            ),
+            row(
                 format!("{hostile} of 20 hostile: incentive to hostile"),
                 100.0 * outcome.leaked,
                 "%",
@@ -274,10 +301,24 @@ fn main() -> Result<(), Failure> {
         .split(',')
         .map(|k| {
             let crowd = crowd(k.parse::<usize>()?.min(VOLUNTEERS - 1), only);
-            run(&corpus, &crowd, rounds, steps, !flag("--unprotected"))
+            let mut outcome = run(&corpus, &crowd, rounds, steps, !flag("--unprotected"))?;
+            outcome.alone = if outcome.hostile == 0 {
+                outcome.loss
+            } else {
+                let honest: Vec<Kind> = crowd.into_iter().filter(|k| *k == Kind::Honest).collect();
+                run(&corpus, &honest, rounds, steps, true)?.loss
+            };
+            Ok(outcome)
         })
         .collect::<Result<Vec<_>, Failure>>()?;
-    let table = table(&outcomes, rounds);
+    let mut table = table(&outcomes, rounds);
+    if let Some(judged) = outcomes.iter().find(|outcome| outcome.hostile == JUDGED) {
+        // The crowd begins with those who are honest.
+        let hostile: Vec<bool> = (0..VOLUNTEERS).map(|n| n >= VOLUNTEERS - JUDGED).collect();
+        let fates = validators::judge(&judged.said, &hostile);
+        table.push_str("\n\n");
+        table.push_str(&validators::table(&fates, VOLUNTEERS, JUDGED));
+    }
     println!("{table}");
     if let Some(path) = argument("--json") {
         std::fs::write(path, serde_json::to_vec_pretty(&rows(&outcomes))?)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use covey_protocol::{
     Hash, VolunteerId,
     http::{ErrorBody, ErrorCode},
+    record::Commitment,
     socket::{Backend, ClientFrame, ServerFrame},
 };
 use covey_rounds::{Event, Phase, Submission, Ticket};
@@ -82,8 +83,8 @@ impl Coordinator {
 
     fn frame(&mut self, volunteer: VolunteerId, frame: ClientFrame) {
         let event = match frame {
-            // The gateway answers a second hello itself.
-            ClientFrame::Hello { .. } => return,
+            // The gateway answers a second hello and takes statements itself.
+            ClientFrame::Hello { .. } | ClientFrame::Witness { .. } => return,
             ClientFrame::Join { round } => Event::Join { volunteer, round },
             ClientFrame::Leave => Event::Leave { volunteer },
             ClientFrame::Progress {
@@ -99,6 +100,18 @@ impl Coordinator {
                 volunteer,
                 round,
                 theta,
+            },
+            ClientFrame::Commit {
+                round,
+                packet,
+                signature,
+            } => Event::Commit {
+                round,
+                commitment: Commitment {
+                    volunteer,
+                    packet,
+                    signature,
+                },
             },
         };
         self.step(event);

@@ -26,6 +26,7 @@ use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use covey_protocol::{
     Hash, Identity, Round, VolunteerId,
+    handover::SignedHandover,
     http::{ErrorBody, HeldOut, RunInfo, Scores},
     record::{Checkpoint, Receipt, SignedRecord},
     socket::{Backend, ClientFrame, Presence},
@@ -141,6 +142,7 @@ pub struct Initial {
     pub checkpoints_kept: usize,
     pub held_out: Vec<HeldOut>,
     pub unigram_entropy: f64,
+    pub handovers: Vec<SignedHandover>,
     pub clock: Clock,
     pub assessing: Assessing,
     pub book: Book,
@@ -161,6 +163,7 @@ struct Upload {
 struct Coordinator {
     engine: Engine,
     identity: Identity,
+    handovers: Vec<SignedHandover>,
     machine: RoundsMachine,
     clock: Clock,
     published: Arc<Published>,
@@ -217,10 +220,12 @@ pub fn start(
         clock,
         assessing,
         book,
+        handovers,
     } = initial;
     let info = info(
         &engine,
         &identity,
+        &handovers,
         &machine,
         &checkpoints,
         &held_out,
@@ -238,6 +243,7 @@ pub fn start(
     let mut coordinator = Coordinator {
         engine,
         identity,
+        handovers,
         machine,
         clock,
         published: Arc::clone(&published),
@@ -278,6 +284,7 @@ pub fn start(
 fn info(
     engine: &Engine,
     identity: &Identity,
+    handovers: &[SignedHandover],
     machine: &RoundsMachine,
     checkpoints: &[Checkpoint],
     held_out: &[HeldOut],
@@ -294,6 +301,8 @@ fn info(
         run: engine.run(),
         spec: (**engine.spec()).clone(),
         coordinator: identity.id(),
+        handovers: handovers.to_vec(),
+        mirror: None,
         round: machine.round(),
         base: machine.base(),
         checkpoint: newest,
@@ -377,6 +386,7 @@ impl Coordinator {
         self.published.info.store(Arc::new(info(
             &self.engine,
             &self.identity,
+            &self.handovers,
             &self.machine,
             &self.checkpoints,
             &self.held_out,

@@ -13,6 +13,7 @@ use axum::{
 use covey_protocol::{
     http::Scores,
     socket::{Activity, Backend},
+    witness::Witnesses,
 };
 use tokio::{sync::oneshot, time::timeout};
 
@@ -134,6 +135,8 @@ fn page(gateway: &Gateway, inspection: &Inspection) -> String {
         ("Packets accepted", metrics.accepted.get().to_string()),
         ("Packets refused", refusals(metrics.refusals())),
         ("Ledger", gateway.ledger.view().words()),
+        ("Partners", gateway.partners.words()),
+        ("Witnesses", witnesses(&gateway.witnesses.list(info.round))),
         ("Storage errors", metrics.storage_errors.get().to_string()),
         (
             "Newest checkpoint",
@@ -160,6 +163,24 @@ fn page(gateway: &Gateway, inspection: &Inspection) -> String {
         people = people(inspection),
         book = book(&gateway.handle.published.scores.load()),
     )
+}
+
+/// Who recomputed the run, in one line.
+fn witnesses(list: &Witnesses) -> String {
+    let furthest = list.servers.first();
+    let furthest = furthest.map_or_else(String::new, |signed| {
+        format!(", the furthest before round {}", signed.statement.round)
+    });
+    let mut words = format!(
+        "{} servers agree{furthest}; {} tabs agree",
+        list.servers.len(),
+        list.tabs.agree
+    );
+    for signed in &list.disagreements {
+        let verdict = crate::follow::words(&signed.statement.verdict);
+        let _ = write!(words, "; DISAGREES: {verdict}");
+    }
+    words
 }
 
 fn people(inspection: &Inspection) -> String {

@@ -43,7 +43,7 @@ use covey_ledger::{
     notice::Status,
     signing::session::SignedSession,
 };
-use covey_protocol::{Hash, Identity, SignatureBytes, ledger::LedgerHead};
+use covey_protocol::{Hash, Identity, PartnerId, SignatureBytes, VolunteerId, ledger::LedgerHead};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use self::{
@@ -230,6 +230,11 @@ pub(crate) enum Command {
         id: Hash,
         answer: oneshot::Sender<Result<Recorded, Refused>>,
     },
+    Partnership {
+        partner: PartnerId,
+        suspended: bool,
+        answer: oneshot::Sender<Result<(), Refused>>,
+    },
     Advance {
         blocks: u64,
         answer: oneshot::Sender<Result<Height, Refused>>,
@@ -241,7 +246,8 @@ pub(crate) enum Command {
 pub struct View {
     pub position: Position,
     pub clock: LedgerClock,
-    /// Over the position's head.
+    /// Who signed the position's head, and the signature.
+    signer: VolunteerId,
     signature: SignatureBytes,
 }
 
@@ -251,9 +257,20 @@ impl View {
         let chain = &ledger.state().chain;
         let signature =
             covey_protocol::ledger::sign_head(identity, chain, ledger.len(), &ledger.head());
+        Self::signed(position, clock, identity.id(), signature)
+    }
+
+    /// A position whose head somebody else signed.
+    pub(crate) fn signed(
+        position: Position,
+        clock: LedgerClock,
+        signer: VolunteerId,
+        signature: SignatureBytes,
+    ) -> Self {
         Self {
             position,
             clock,
+            signer,
             signature,
         }
     }
@@ -290,7 +307,7 @@ impl View {
 }
 
 pub(crate) struct Shared {
-    pub store: Store,
+    pub store: Arc<Store>,
     pub view: ArcSwap<View>,
     pub frames: broadcast::Sender<Utf8Bytes>,
     pub stopping: AtomicBool,
@@ -307,6 +324,31 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// A ledger that can be read and records nothing: a mirror's.
+    pub(crate) fn read_only(
+        store: Arc<Store>,
+        view: View,
+        identity: &Identity,
+        token: AdminToken,
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
+        let (commands, _) = mpsc::sync_channel(1);
+        let (frames, _) = broadcast::channel(1);
+        let shared = Shared {
+            store,
+            view: ArcSwap::from_pointee(view),
+            frames,
+            stopping: AtomicBool::new(false),
+            identity: identity.clone(),
+            token,
+        };
+        Self {
+            shared: Arc::new(shared),
+            commands,
+            stopped,
+        }
+    }
+
     /// The last durable position.
     #[must_use]
     pub fn view(&self) -> Arc<View> {
@@ -329,7 +371,7 @@ impl Handle {
             tempo: state.schedule.tempo,
             next_epoch: ledger.next_epoch(),
             started_ms: state.started_ms,
-            coordinator: self.shared.identity.id(),
+            coordinator: view.signer,
             signature: view.signature,
         }
     }
@@ -361,6 +403,20 @@ impl Handle {
     pub async fn advance(&self, blocks: u64) -> Result<Height, Refused> {
         let (answer, answered) = oneshot::channel();
         self.send(Command::Advance { blocks, answer })?;
+        answered.await.unwrap_or(Err(Refused::Unavailable))
+    }
+
+    /// Suspends a partner or restores it; returns when everybody can see it.
+    ///
+    /// # Errors
+    /// When that is how it stands already, and when the disk fails.
+    pub async fn partnership(&self, partner: PartnerId, suspended: bool) -> Result<(), Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Command::Partnership {
+            partner,
+            suspended,
+            answer,
+        })?;
         answered.await.unwrap_or(Err(Refused::Unavailable))
     }
 

@@ -15,7 +15,7 @@ use covey_protocol::Hash;
 use thiserror::Error;
 
 pub use blobs::{BlobSource, Blobs, LocalBlobs};
-pub use journal::Journal;
+pub use journal::{Journal, PartnerTotals};
 pub use redb_journal::RedbJournal;
 
 /// A disk or database failed. Nothing of the failed write remains visible.

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
 use std::{
+    collections::VecDeque,
     ffi::OsString,
     fs,
     io::{BufRead, BufReader},
@@ -15,8 +16,8 @@ use covey_protocol::{
     Hash, Identity, PROTOCOL, Round,
     corpus::{MANIFEST_VERSION, Manifest, Shard, Vocabulary},
     http::{ErrorBody, Records, RunInfo},
-    packet::PacketHeader,
-    record::{Receipt, SignedRecord},
+    packet::{Packet, PacketHeader},
+    record::{Commitment, Receipt, SignedRecord},
     run::RunSpec,
     socket::{Backend, ClientFrame, ServerFrame, sign_hello},
 };
@@ -175,7 +176,54 @@ impl Coordinator {
 
     /// Starts the process and waits until it listens.
     pub fn restart(&mut self) {
-        self.launch(self.command());
+        let command = self.command();
+        self.launch(command);
+    }
+
+    /// A follower of another server, with a folder of its own.
+    pub fn mirror() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = "log = \"warn\"\nassess_sequences = 0\n";
+        fs::write(folder.path().join("covey.toml"), settings).expect("written");
+        Self {
+            folder,
+            child: None,
+            address: String::new(),
+            operator: String::new(),
+        }
+    }
+
+    /// `covey-coordinator follow URL …` with this folder.
+    pub fn follow(&self, url: &str, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_covey-coordinator"));
+        command
+            .env_clear()
+            .arg("--config")
+            .arg(self.folder.path().join("covey.toml"))
+            .arg("--data-dir")
+            .arg(self.data())
+            .args(["follow", url, "--every", "1"])
+            .args(more);
+        command
+    }
+
+    /// Starts a follower that serves.
+    pub fn start_mirror(&mut self, url: &str) {
+        let command = self.follow(url, &["--listen", "127.0.0.1:0", "--name", "a library"]);
+        self.launch(command);
+    }
+
+    /// Makes this folder's mirror the coordinator.
+    pub fn take_over(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_covey-coordinator"));
+        command
+            .env_clear()
+            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--config"])
+            .arg(self.folder.path().join("covey.toml"))
+            .arg("--data-dir")
+            .arg(self.data())
+            .arg("takeover");
+        self.launch(command);
     }
 
     /// As [`restart`](Self::restart), with a command that may differ.
@@ -240,6 +288,11 @@ impl Coordinator {
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// A path of the operator's interface.
+    pub fn operator_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.operator)
     }
 
     pub async fn get(&self, path: &str) -> reqwest::Response {
@@ -307,7 +360,10 @@ impl Coordinator {
         let (stream, _) = connect_async(format!("ws://{}/v1/socket", self.address))
             .await
             .expect("a socket");
-        Socket { stream }
+        Socket {
+            stream,
+            kept: VecDeque::new(),
+        }
     }
 
     /// A volunteer that has been welcomed.
@@ -341,7 +397,7 @@ impl Coordinator {
                 return (round, theta);
             }
             for signed in records {
-                let record = signed.verify(&run.coordinator).expect("signed");
+                let record = signed.verify(&run.signer(round)).expect("signed");
                 assert_eq!(record.round, round);
                 assert_eq!(record.base, Hash::of_weights(&theta));
                 let update = match &record.update {
@@ -368,6 +424,8 @@ impl Drop for Coordinator {
 /// A control socket.
 pub struct Socket {
     pub stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Frames that were passed over and may still be wanted.
+    kept: VecDeque<ServerFrame>,
 }
 
 impl Socket {
@@ -390,6 +448,13 @@ impl Socket {
 
     /// The next frame.
     pub async fn receive(&mut self) -> ServerFrame {
+        if let Some(frame) = self.kept.pop_front() {
+            return frame;
+        }
+        self.fresh().await
+    }
+
+    async fn fresh(&mut self) -> ServerFrame {
         loop {
             match self.message().await {
                 Some(Message::Text(text)) => return ServerFrame::parse(&text).expect("a frame"),
@@ -405,6 +470,31 @@ impl Socket {
             let frame = self.receive().await;
             if let Some(found) = wanted(&frame) {
                 return found;
+            }
+        }
+    }
+
+    /// Commits to a packet; everything else that comes meanwhile can still be received afterwards.
+    pub async fn commit(&mut self, identity: &Identity, sealed: &[u8]) -> Result<(), ErrorBody> {
+        let header = Packet::open(sealed).expect("a packet").header;
+        let name = Hash::of(sealed);
+        let signature = Commitment::sign(&header.run, header.round, name, identity).signature;
+        self.frame(&ClientFrame::Commit {
+            round: header.round,
+            packet: name,
+            signature,
+        })
+        .await;
+        loop {
+            match self.fresh().await {
+                ServerFrame::Committed { packet, .. } if packet == name => return Ok(()),
+                ServerFrame::NotCommitted {
+                    packet,
+                    code,
+                    message,
+                    ..
+                } if packet == name => return Err(ErrorBody::new(code, message)),
+                other => self.kept.push_back(other),
             }
         }
     }
@@ -447,6 +537,7 @@ pub fn hello(identity: &Identity, nonce: &Hash) -> ClientFrame {
         signature: sign_hello(identity, nonce),
         client: "covey-test 1".into(),
         backend: Backend::Flex,
+        partner: None,
     }
 }
 
@@ -487,6 +578,20 @@ impl Volunteer {
                 _ => None,
             })
             .await
+    }
+
+    pub async fn commit(&mut self, sealed: &[u8]) -> Result<(), ErrorBody> {
+        self.socket.commit(&self.identity, sealed).await
+    }
+
+    /// Commits to a packet and uploads it.
+    pub async fn contribute(
+        &mut self,
+        coordinator: &Coordinator,
+        sealed: Vec<u8>,
+    ) -> Result<Receipt, (u16, ErrorBody)> {
+        self.commit(&sealed).await.map_err(|body| (409, body))?;
+        coordinator.upload(sealed).await
     }
 
     /// A valid packet for a round.
