@@ -178,7 +178,9 @@ async fn a_credit_lasts_while_a_socket_is_being_opened_again() {
     let plain = coordinator.volunteer(2).await;
     drop(volunteer);
     let run = coordinator.run().await;
-    let receipt = coordinator.upload(plain.packet(run.round.0, run.base)).await;
+    let receipt = coordinator
+        .upload(plain.packet(run.round.0, run.base))
+        .await;
     assert_eq!(receipt.expect("accepted").partner, None);
 }
 

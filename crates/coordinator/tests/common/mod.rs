@@ -218,7 +218,13 @@ impl Coordinator {
         let mut command = Command::new(env!("CARGO_BIN_EXE_covey-coordinator"));
         command
             .env_clear()
-            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--config"])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+                "--config",
+            ])
             .arg(self.folder.path().join("covey.toml"))
             .arg("--data-dir")
             .arg(self.data())
