@@ -82,8 +82,10 @@ pub trait Blobs: BlobSource {
 /// Blobs in one folder.
 pub struct LocalBlobs {
     store: LocalFileSystem,
-    /// What files looked like when they matched their names.
-    checked: Mutex<HashMap<Hash, Look>>,
+    /// What files looked like when they were compared with their names, and what came of it.
+    checked: Mutex<HashMap<Hash, (Look, bool)>>,
+    /// Many ask for a new checkpoint at once, and it is enough to read it once.
+    checking: tokio::sync::Mutex<()>,
 }
 
 /// What changes when a file is written: its bytes and its time.
@@ -112,6 +114,7 @@ impl LocalBlobs {
         Self {
             store,
             checked: Mutex::default(),
+            checking: tokio::sync::Mutex::default(),
         }
     }
 
@@ -120,7 +123,32 @@ impl LocalBlobs {
         Ok(missing_is_none(head)?.map(|meta| (meta.size, meta.last_modified.timestamp_micros())))
     }
 
-    fn checked(&self) -> std::sync::MutexGuard<'_, HashMap<Hash, Look>> {
+    /// Whether a file that looks like this was found to match its name.
+    fn known(&self, name: &Hash, look: Look) -> Option<bool> {
+        let (then, whole) = *self.checked().get(name)?;
+        (then == look).then_some(whole)
+    }
+
+    async fn is_whole(&self, name: &Hash, look: Look) -> Result<bool, StorageError> {
+        if let Some(whole) = self.known(name, look) {
+            return Ok(whole);
+        }
+        let _turn = self.checking.lock().await;
+        if let Some(whole) = self.known(name, look) {
+            return Ok(whole);
+        }
+        let mut hasher = blake3::Hasher::new();
+        if let Some(mut stream) = self.stream(name, None).await? {
+            while let Some(part) = stream.bytes.next().await {
+                hasher.update(&part?);
+            }
+        }
+        let whole = Hash(hasher.finalize().into()) == *name;
+        self.checked().insert(*name, (look, whole));
+        Ok(whole)
+    }
+
+    fn checked(&self) -> std::sync::MutexGuard<'_, HashMap<Hash, (Look, bool)>> {
         // Nothing panics while it is held.
         self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,21 +186,11 @@ impl BlobSource for LocalBlobs {
         let Some(look) = self.look(name).await? else {
             return Ok(None);
         };
-        if self.checked().get(name) == Some(&look) {
-            return Ok(Some(look.0));
+        if self.is_whole(name, look).await? {
+            Ok(Some(look.0))
+        } else {
+            Err(StorageError::Altered(*name))
         }
-        let Some(mut stream) = self.stream(name, None).await? else {
-            return Ok(None);
-        };
-        let mut hasher = blake3::Hasher::new();
-        while let Some(part) = stream.bytes.next().await {
-            hasher.update(&part?);
-        }
-        if Hash(hasher.finalize().into()) != *name {
-            return Err(StorageError::Altered(*name));
-        }
-        self.checked().insert(*name, look);
-        Ok(Some(look.0))
     }
 
     async fn stream(
@@ -202,6 +220,7 @@ impl Blobs for LocalBlobs {
         let name = Hash::of(&bytes);
         let payload = PutPayload::from(bytes);
         self.store.put(&path_of(&name), payload).await?;
+        self.checked().remove(&name);
         Ok(name)
     }
 

@@ -12,12 +12,16 @@ use covey_coordinator::{
     run_file::{self, CorpusManifest},
     storage::{Journal, RedbJournal},
 };
-use covey_protocol::{Hash, Identity, Round, VolunteerId, http::ErrorCode};
+use covey_protocol::{
+    Hash, Round, VolunteerId,
+    http::{ErrorBody, ErrorCode},
+    record::Receipt,
+};
 use covey_rounds::Acceptance;
 use reqwest::StatusCode;
 
 use super::{
-    common::{Coordinator, Extra, packet},
+    common::{Coordinator, Extra, Volunteer},
     until,
 };
 
@@ -71,6 +75,17 @@ fn can_mount(test: &str) -> bool {
     can
 }
 
+/// A volunteer's packet for round 0, and what came of it.
+async fn contribution(
+    coordinator: &Coordinator,
+    secret: u8,
+) -> (Volunteer, Result<Receipt, (u16, ErrorBody)>) {
+    let mut volunteer = coordinator.volunteer(secret).await;
+    let sealed = volunteer.packet(0, volunteer.run.base);
+    let answer = volunteer.contribute(coordinator, sealed).await;
+    (volunteer, answer)
+}
+
 fn failure(mut command: Command) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = command.stdin(Stdio::null()).output().expect("runs");
     (status.code(), String::from_utf8_lossy(&stderr).into_owned())
@@ -104,12 +119,12 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_afterwards_the_run_goes_on()
             .expect("text")
     };
     let run = coordinator.run().await;
-    let sealed = |secret: u8| packet(&run.spec, &Identity::from_secret([secret; 32]), 0, run.base);
     // Somebody who has not contributed yet keeps the round open.
     let mut awaited = coordinator.volunteer(99).await;
     awaited.join(0).await;
     awaited.opened(0).await;
-    let mut receipts = vec![coordinator.upload(sealed(1)).await.expect("accepted")];
+    let first = contribution(&coordinator, 1).await.1;
+    let mut receipts = vec![first.expect("accepted")];
 
     let ballast = data.join("ballast");
     let mut file = OpenOptions::new()
@@ -125,20 +140,16 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_afterwards_the_run_goes_on()
     assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
     let mut refused = None;
     for secret in 2..20 {
-        match coordinator.upload(sealed(secret)).await {
-            Ok(receipt) => receipts.push(receipt),
-            Err(refusal) => {
-                refused = Some((secret, refusal));
+        match contribution(&coordinator, secret).await {
+            (_, Ok(receipt)) => receipts.push(receipt),
+            (volunteer, Err((_, body))) => {
+                refused = Some((volunteer, body));
                 break;
             }
         }
     }
-    let (secret, (status, body)) = refused.expect("the disk is full");
-    assert_eq!(
-        (status, body.code),
-        (503, ErrorCode::Unavailable),
-        "{body:?}"
-    );
+    let (mut volunteer, body) = refused.expect("the disk is full");
+    assert_eq!(body.code, ErrorCode::Unavailable, "{body:?}");
     let failures = metrics().await;
     assert!(
         !failures.contains("covey_storage_errors_total 0\n"),
@@ -150,13 +161,19 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_afterwards_the_run_goes_on()
 
     fs::remove_file(ballast).expect("removed");
     drop(file);
+    let sealed = volunteer.packet(0, run.base);
     let answer = until("it works again", async || {
-        coordinator.upload(sealed(secret)).await.ok()
+        volunteer
+            .contribute(&coordinator, sealed.clone())
+            .await
+            .ok()
     });
     receipts.push(answer.await);
     assert_eq!(coordinator.get("/healthz").await.status(), StatusCode::OK);
     // The round closes with every packet that got a receipt.
-    receipts.push(coordinator.upload(sealed(99)).await.expect("accepted"));
+    let sealed = awaited.packet(0, run.base);
+    let last = awaited.contribute(&coordinator, sealed).await;
+    receipts.push(last.expect("accepted"));
     let record = awaited.closed(0).await.record;
     for receipt in &receipts {
         assert!(
@@ -180,9 +197,9 @@ async fn a_read_only_data_folder_is_named_with_what_to_do_and_left_as_it_was() {
         return;
     }
     let mut coordinator = Coordinator::start_with(&LONG);
-    let run = coordinator.run().await;
-    let sealed = packet(&run.spec, &Identity::from_secret([1; 32]), 0, run.base);
-    let receipt = coordinator.upload(sealed.clone()).await.expect("accepted");
+    let (volunteer, receipt) = contribution(&coordinator, 1).await;
+    let receipt = receipt.expect("accepted");
+    let sealed = volunteer.packet(0, volunteer.run.base);
     coordinator.kill();
     let read_only = "mount --bind \"$1\" \"$1\" && mount -o remount,ro,bind \"$1\"";
     let (code, message) = failure(mounted(&coordinator, read_only));
@@ -235,6 +252,7 @@ fn a_journal_that_was_cut_short_is_whole_or_refused_never_less() {
             packet: Hash::of(&[volunteer]),
             inner_steps: 4,
             tokens: 128,
+            partner: None,
             received_at_ms: 1_000,
         };
         journal
@@ -294,9 +312,9 @@ async fn a_description_that_was_cut_short_never_becomes_another_run() {
 #[tokio::test]
 async fn a_start_names_the_file_that_was_cut_short_and_changes_nothing() {
     let mut coordinator = Coordinator::start_with(&LONG);
-    let run = coordinator.run().await;
-    let sealed = packet(&run.spec, &Identity::from_secret([1; 32]), 0, run.base);
-    let receipt = coordinator.upload(sealed.clone()).await.expect("accepted");
+    let (volunteer, receipt) = contribution(&coordinator, 1).await;
+    let receipt = receipt.expect("accepted");
+    let sealed = volunteer.packet(0, volunteer.run.base);
     let head = coordinator.text("/v1/ledger").await;
     coordinator.kill();
     for (name, words) in [
@@ -341,7 +359,13 @@ fn alter(path: &Path) {
     let mut bytes = fs::read(path).expect("a blob");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    fs::write(path, bytes).expect("altered");
+    write_later(path, &bytes);
+}
+
+/// Where the file system's clock ticks in milliseconds, a write gets a time of its own.
+fn write_later(path: &Path, bytes: &[u8]) {
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    fs::write(path, bytes).expect("written");
 }
 
 async fn refused(coordinator: &Coordinator, name: &Hash, range: &'static str) {
@@ -366,10 +390,9 @@ async fn an_altered_blob_is_never_served_and_a_fresh_checkpoint_takes_its_place(
         let mut volunteer = coordinator.volunteer(1).await;
         volunteer.join(round).await;
         let run = coordinator.run().await;
-        coordinator
-            .upload(volunteer.packet(round, run.base))
-            .await
-            .expect("accepted");
+        let sealed = volunteer.packet(round, run.base);
+        let answer = volunteer.contribute(&coordinator, sealed).await;
+        answer.expect("accepted");
         volunteer.closed(round).await;
     }
     let blobs = coordinator.data().join("blobs");
@@ -422,6 +445,6 @@ async fn an_altered_blob_is_never_served_and_a_fresh_checkpoint_takes_its_place(
     let whole = fs::read(&path).expect("a shard");
     alter(&path);
     refused(&coordinator, &shard, "bytes=5-").await;
-    fs::write(&path, whole).expect("restored");
+    write_later(&path, &whole);
     coordinator.blob(&shard).await;
 }

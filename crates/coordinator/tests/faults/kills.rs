@@ -53,9 +53,10 @@ async fn round(coordinator: &Coordinator, acknowledged: &Mutex<Acknowledged>) {
         page.expect("text").contains("2 joined").then_some(())
     })
     .await;
-    for volunteer in &volunteers {
+    for volunteer in &mut volunteers {
         let sealed = volunteer.packet(run.round.0, run.base);
-        let receipt = coordinator.upload(sealed.clone()).await.expect("accepted");
+        let receipt = volunteer.contribute(coordinator, sealed.clone()).await;
+        let receipt = receipt.expect("accepted");
         let mut acknowledged = acknowledged.lock().expect("whole");
         acknowledged.receipts.push(receipt);
         acknowledged.packets.push(sealed);
@@ -150,10 +151,10 @@ async fn account_for(coordinator: &mut Coordinator, acknowledged: Acknowledged, 
     for volunteer in &mut volunteers {
         volunteer.join(open.round.0).await;
     }
-    for volunteer in &volunteers {
+    for volunteer in &mut volunteers {
         let sealed = volunteer.packet(open.round.0, open.base);
         // The first one may have closed the round, if it was quicker than the other's word.
-        let _ = coordinator.upload(sealed).await;
+        let _ = volunteer.contribute(coordinator, sealed).await;
     }
     until("the round closes", async || {
         (coordinator.run().await.round > open.round).then_some(())

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_tungstenite::{MaybeTlsStream, client_async, tungstenite::Message};
 
 use super::{
-    common::{Coordinator, Extra, hello, packet},
+    common::{Coordinator, Extra, hello},
     until,
 };
 
@@ -47,12 +47,11 @@ fn memory(id: u32) -> u64 {
 
 /// Somebody who behaves is answered, admitted and given a receipt.
 async fn served(coordinator: &Coordinator, secret: u8) {
-    coordinator.volunteer(secret).await;
     until("a receipt", async || {
-        let run = coordinator.run().await;
-        let identity = Identity::from_secret([secret; 32]);
-        let sealed = packet(&run.spec, &identity, run.round.0, run.base);
-        let answer = coordinator.upload(sealed).await;
+        let mut volunteer = coordinator.volunteer(secret).await;
+        let run = &volunteer.run;
+        let sealed = volunteer.packet(run.round.0, run.base);
+        let answer = volunteer.contribute(coordinator, sealed).await;
         if let Err((_, body)) = &answer {
             // The packet before may just have closed its round.
             assert_eq!(body.code, ErrorCode::StaleRound, "{body:?}");
@@ -184,8 +183,15 @@ async fn slow_uploads_of_one_address_hold_up_nobody_elses() {
     let mut awaited = coordinator.volunteer(9).await;
     awaited.join(0).await;
     awaited.opened(0).await;
-    let run = &awaited.run;
-    let sealed = packet(&run.spec, &Identity::from_secret([1; 32]), 0, run.base);
+    let mut volunteers = [
+        coordinator.volunteer(1).await,
+        coordinator.volunteer(2).await,
+    ];
+    let packets = volunteers.each_ref().map(|v| v.packet(0, v.run.base));
+    for (volunteer, sealed) in volunteers.iter_mut().zip(&packets) {
+        volunteer.commit(sealed).await.expect("committed");
+    }
+    let [sealed, other_sealed] = packets;
     let head = format!(
         "POST /v1/packets HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n",
         coordinator.address,
@@ -208,8 +214,7 @@ async fn slow_uploads_of_one_address_hold_up_nobody_elses() {
         .build()
         .expect("a client")
         .post(coordinator.url("/v1/packets"));
-    let sealed_by_other = packet(&run.spec, &Identity::from_secret([2; 32]), 0, run.base);
-    let answer = other.body(sealed_by_other).send().await.expect("an answer");
+    let answer = other.body(other_sealed).send().await.expect("an answer");
     assert_eq!(answer.status(), StatusCode::OK);
     // A slow one that ends after all is not lost.
     let mut answers = Vec::new();

@@ -129,6 +129,7 @@ fn acceptance(round: u64, volunteer: u8) -> Acceptance {
         packet: Hash::of(&[round as u8, volunteer]),
         inner_steps: 4,
         tokens: 128,
+        partner: None,
         received_at_ms: 1_000,
     }
 }
@@ -156,6 +157,9 @@ fn life(journal: &RedbJournal) -> Vec<Acceptance> {
             update_len: 1,
             contributions: acknowledged.iter().map(Acceptance::contribution).collect(),
             excluded: Vec::new(),
+            commitments: Vec::new(),
+            replicas: Vec::new(),
+            unproven: Vec::new(),
         };
         let record = record.sign(&Identity::from_secret([1; 32]));
         if journal.record(&record, Some(b"the book")).is_err() {
