@@ -53,7 +53,10 @@ impl Sheets {
     pub fn open(path: &Path) -> Result<Self, StorageError> {
         let database = Reopening::file(path);
         // So that reading never meets a table that does not exist yet.
-        database.write(|transaction| Ok(drop(transaction.open_table(SHEETS)?)))?;
+        database.write(|transaction| {
+            transaction.open_table(SHEETS)?;
+            Ok(())
+        })?;
         Ok(Self { database })
     }
 
@@ -113,12 +116,11 @@ impl Sheets {
         before: Round,
         validator: Option<VolunteerId>,
     ) -> Result<Validations, StorageError> {
-        let nothing = || Validations {
-            sheets: Vec::new(),
-            next: from,
-        };
         if from >= before {
-            return Ok(nothing());
+            return Ok(Validations {
+                sheets: Vec::new(),
+                next: from,
+            });
         }
         let (stored, next) = self.database.read(|transaction| {
             let table = transaction.open_table(SHEETS)?;

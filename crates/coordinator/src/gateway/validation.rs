@@ -73,8 +73,11 @@ pub async fn submit(
     let body = receive(&gateway, peer, &headers, body, MAX_SHEET).await?;
     // Curve arithmetic takes a while: not on the runtime's threads.
     let checked = blocking(move || {
-        let parsed = SignedSheet::parse(&body);
-        Ok(parsed.and_then(|signed| signed.verify().map(|_| ()).map(|()| signed)))
+        let verified = |signed: SignedSheet| {
+            signed.verify()?;
+            Ok(signed)
+        };
+        Ok(SignedSheet::parse(&body).and_then(verified))
     });
     let signed = checked
         .await
