@@ -175,10 +175,10 @@ async fn a_credit_lasts_while_a_socket_is_being_opened_again() {
 
     // A tab that comes back without a partner, or with one nobody knows, is nobody's.
     let (volunteer, _) = connect(&coordinator, 2, "example-blog").await;
-    let plain = coordinator.volunteer(2).await;
+    let mut plain = coordinator.volunteer(2).await;
     drop(volunteer);
-    let run = coordinator.run().await;
-    let receipt = coordinator.upload(plain.packet(run.round.0, run.base)).await;
+    let (base, _) = plain.opened(1).await;
+    let receipt = coordinator.upload(plain.packet(1, base)).await;
     assert_eq!(receipt.expect("accepted").partner, None);
 }
 
