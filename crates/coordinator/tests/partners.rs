@@ -27,8 +27,13 @@ name = "A small site"
 url = "https://small.example"
 origins = []
 volunteers = 1
-joins_per_minute = 3
 uploads_per_minute = 1
+[[partners]]
+id = "slow"
+name = "A slow site"
+url = "https://slow.example"
+origins = []
+joins_per_minute = 1
 "#;
 
 fn start() -> Coordinator {
@@ -151,7 +156,7 @@ async fn receipts_and_records_name_a_known_partner_and_its_page_survives_a_crash
         .await
         .expect("a list");
     let ids: Vec<&str> = list.partners.iter().map(|view| view.id.as_str()).collect();
-    assert_eq!(ids, ["example-blog", "small"]);
+    assert_eq!(ids, ["example-blog", "slow", "small"]);
     assert_eq!(list.partners[0], before);
     for nobody in ["never-heard-of", "Example", "a.b", "%3Cb%3E"] {
         let answer = coordinator.get(&format!("/v1/partners/{nobody}")).await;
@@ -175,12 +180,10 @@ async fn a_credit_lasts_while_a_socket_is_being_opened_again() {
 
     // A tab that comes back without a partner, or with one nobody knows, is nobody's.
     let (volunteer, _) = connect(&coordinator, 2, "example-blog").await;
-    let plain = coordinator.volunteer(2).await;
+    let mut plain = coordinator.volunteer(2).await;
     drop(volunteer);
-    let run = coordinator.run().await;
-    let receipt = coordinator
-        .upload(plain.packet(run.round.0, run.base))
-        .await;
+    let (base, _) = plain.opened(1).await;
+    let receipt = coordinator.upload(plain.packet(1, base)).await;
     assert_eq!(receipt.expect("accepted").partner, None);
 }
 
@@ -275,13 +278,15 @@ async fn one_partners_crowd_leaves_room_for_everybody_elses() {
     let (status, body) = coordinator.upload(sealed).await.expect_err("too many");
     assert_eq!((status, body.code), (429, ErrorCode::Busy));
     drop(again);
-    // Three joins a minute were all.
-    let (_, refused) = connect(&coordinator, 4, "small").await;
+    // One join in a minute.
+    let (_, first) = connect(&coordinator, 4, "slow").await;
+    assert_eq!(first, credit("slow", None));
+    let (_, refused) = connect(&coordinator, 5, "slow").await;
     assert!(matches!(refused, ServerFrame::Denied { .. }), "{refused:?}");
     // Everybody else is not concerned.
-    let (_, first) = connect(&coordinator, 5, "example-blog").await;
+    let (_, first) = connect(&coordinator, 6, "example-blog").await;
     assert_eq!(first, credit("example-blog", None));
-    let mut plain = coordinator.volunteer(6).await;
+    let mut plain = coordinator.volunteer(7).await;
     assert_eq!(work(&coordinator, &mut plain).await, None);
 }
 
