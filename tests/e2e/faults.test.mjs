@@ -57,6 +57,7 @@ Scene.test("a_lost_graphics_device_is_opened_anew_and_the_cpu_takes_over_in_the_
   const volunteer = await Volunteer.join("device", context, `${stage.scene.coordinator.url}/?backend=webgpu&share=100`);
   everyone.push(volunteer);
   const keepDevices = () => {
+    if ("devices" in globalThis) return;
     const { requestDevice } = GPUAdapter.prototype;
     const devices = /** @type {any[]} */ ([]);
     Object.assign(globalThis, { devices });
@@ -67,8 +68,8 @@ Scene.test("a_lost_graphics_device_is_opened_anew_and_the_cpu_takes_over_in_the_
     };
   };
   volunteer.page.on("worker", (worker) => void worker.evaluate(keepDevices).catch(() => {}));
-  // The first worker was there before anyone listened, but it has not loaded the module yet.
-  await workerOf(volunteer).evaluate(keepDevices);
+  // The first may have been there before anyone listened; it takes longer than this to load the module.
+  await (await until("a worker", () => volunteer.page.workers().at(-1), MINUTE, 20)).evaluate(keepDevices);
   const busy = (/** @type {Volunteer} */ v) => v.view?.backend?.name === "webgpu" && v.view.state === "training";
   await volunteer.sees("trains on WebGPU", busy, BUDGET / 2);
 

@@ -6,7 +6,7 @@
 //! bonds have settled.
 //!
 //! What a reader would get wrong: all stakes are equal here, so k of ten liars *are* k tenths of the stake,
-//! and from half of it on there is no majority to defend: the table goes past that point on purpose.
+//! and the ledger's kappa lets exactly half of it decide: the table goes past that point on purpose.
 
 use covey_ledger::yuma::{Params, Validator, epoch};
 
@@ -56,7 +56,8 @@ pub struct Fate {
     pub liars: usize,
     /// Share of the incentive that hostile volunteers get.
     pub leaked: f64,
-    /// What a liar gets of the dividends over what an honest validator of the same stake gets.
+    /// What a liar gets of the dividends over what an honest validator of the same stake gets; infinite
+    /// when honest ones get nothing.
     pub dividends: f64,
 }
 
@@ -150,6 +151,7 @@ pub fn table(fates: &[Fate], volunteers: usize, hostile: usize) -> String {
         }
         let (how, against) = match fate.liars {
             0 => ("nobody", String::new()),
+            _ if fate.dividends.is_infinite() => (fate.lie.name(), "everything".into()),
             _ => (fate.lie.name(), format!("{:.1} %", 100.0 * fate.dividends)),
         };
         lines.push(format!(
