@@ -371,7 +371,7 @@ impl Default for Limits {
     }
 }
 
-const TOP_LEVEL: [&str; 19] = [
+const TOP_LEVEL: [&str; 20] = [
     "listen",
     "admin_listen",
     "data_dir",

@@ -275,7 +275,7 @@ impl Metrics {
     }
 }
 
-const ALL_CODES: [ErrorCode; 16] = [
+const ALL_CODES: [ErrorCode; 17] = [
     ErrorCode::Malformed,
     ErrorCode::TooLarge,
     ErrorCode::Protocol,

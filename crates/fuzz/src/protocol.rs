@@ -399,8 +399,6 @@ pub mod answers {
                 tokens: 100,
                 partner: "a-site".parse().ok(),
             }],
-            replicas: Vec::new(),
-            unproven: Vec::new(),
             excluded: vec![Exclusion {
                 volunteer: me().id(),
                 packet: Hash([8; 32]),

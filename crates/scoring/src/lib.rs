@@ -34,7 +34,6 @@ pub mod rules;
 pub mod score;
 mod stored;
 pub mod sync;
-pub mod tolerance;
 pub mod validation;
 mod window;
 
@@ -46,4 +45,3 @@ pub use peer::{Delivered, Evaluation, Evidence, Work};
 pub use rating::{PlackettLuce, Rating};
 pub use replica::Tolerance;
 pub use rules::Rules;
-pub use tolerance::{Agreement, Tolerance};

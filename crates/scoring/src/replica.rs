@@ -2,7 +2,14 @@
 //!
 //! Both packets come from the same weights, the same data and no memory of earlier rounds, so on one
 //! machine they would be equal. Adapters round differently, and twenty AdamW steps make much of little, so
-//! the entries they choose and the values they send are compared, not their bytes.
+//! the entries they choose and the values they send are compared, not their bytes. Both are needed: after a
+//! single AdamW step every change has the same size, ties decide the indices, and packets of other text
+//! share 0.99 of them, but not their values.
+//!
+//! `cargo xtask bench adapters` measures what the tolerances rest on: `tiny`, 1, 5 and 20 inner steps, fresh and
+//! trained weights. The same build repeats itself bit for bit. Native, WebAssembly and SwiftShader on WebGPU
+//! differ from each other in bytes and share more than 0.9999 of the entries, with values that agree as
+//! closely. After 20 steps other text shares at most 0.32 of the entries, a tenth of the steps 0.05.
 //!
 //! What a reader would get wrong: there are three outcomes. What is neither clearly the same nor clearly
 //! another result is left open; an adapter that rounds wildly must not make a cheat of its owner.
@@ -23,23 +30,24 @@ pub struct Tolerance {
     pub far_cosine: f64,
 }
 
-/// One tolerance for each pair of hardware classes. PROVISIONAL: on the safe side of chance (1.6 % of the
-/// entries) and of what different honest work of one round shares (at most 0.2 of the entries measured on
-/// `tiny`), until adapters have been measured against each other.
+/// One tolerance for each pair of hardware classes, between what was measured of the same work and of other
+/// work, with most of the room given to the honest.
 impl Tolerance {
-    /// Two CPUs: native or WebAssembly, the same arithmetic but for the width of the vectors.
+    /// Two CPUs: native or WebAssembly, the same arithmetic but for the width of the vectors. Measured: 0.9999
+    /// of the entries.
     pub const CPUS: Self = Self {
-        overlap: 0.5,
-        cosine: 0.8,
-        far_overlap: 0.25,
-        far_cosine: 0.4,
+        overlap: 0.9,
+        cosine: 0.9,
+        far_overlap: 0.5,
+        far_cosine: 0.5,
     };
-    /// Anything with a GPU in it, or unknown.
+    /// Anything with a GPU in it, or unknown. Measured: 0.9999 of the entries, but on SwiftShader alone. Real
+    /// graphics processors fuse multiplications and order sums as they like, hence the width.
     pub const OTHERS: Self = Self {
-        overlap: 0.4,
-        cosine: 0.7,
-        far_overlap: 0.12,
-        far_cosine: 0.2,
+        overlap: 0.75,
+        cosine: 0.8,
+        far_overlap: 0.4,
+        far_cosine: 0.4,
     };
 
     /// The tolerance for two volunteers' backends, as far as they are known.
