@@ -177,7 +177,6 @@ pub struct Flags {
 
 /// Something else than running: the coordinator of the data directory must be stopped.
 #[derive(Clone, Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, once")]
 pub enum Task {
     /// Write the ledger's journal to a file, one entry a line
     ExportLedger { file: PathBuf },
