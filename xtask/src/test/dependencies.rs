@@ -177,7 +177,8 @@ impl Rules {
             }
         }
         for name in &self.single {
-            if let Some(count @ 2..) = versions.get(name.as_str()) {
+            let count = versions.get(name.as_str()).copied().unwrap_or_default();
+            if count > 1 {
                 problems.push(format!("{name}: {count} versions"));
             }
         }
