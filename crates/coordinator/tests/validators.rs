@@ -212,7 +212,7 @@ async fn refusals(coordinator: &Coordinator, record: &RoundRecord, assignment: &
         (
             "a packet is missing",
             ErrorCode::NotAssigned,
-            changed(&|sheet| sheet.scores.truncate(sheet.scores.len() - 1)),
+            changed(&|sheet| sheet.scores.truncate(3)),
         ),
         (
             "other steps",

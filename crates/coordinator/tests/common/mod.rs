@@ -435,6 +435,13 @@ pub struct Socket {
 }
 
 impl Socket {
+    pub fn new(stream: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+        Self {
+            stream,
+            kept: VecDeque::new(),
+        }
+    }
+
     pub async fn send(&mut self, text: impl Into<String>) {
         let message = Message::text(text.into());
         self.stream.send(message).await.expect("sent");
