@@ -234,6 +234,11 @@ impl Worker {
         self.inner.begin(open.round, theta)?;
         let steps = self.info.spec.inner.steps;
         let step_tokens = (self.info.spec.inner.batch as usize * assignment.context()) as f64;
+        let doing = if self.task(open).data_of == self.identity.id() {
+            "Training"
+        } else {
+            "Computing somebody's work again, to check it, in"
+        };
         let mut losses = Vec::new();
         let (mut since, mut unread, mut reported) = (now_ms(), 0u32, 0.0);
         while self.inner.steps() < steps {
@@ -242,7 +247,7 @@ impl Worker {
             self.shared.enter(
                 State::Training,
                 format!(
-                    "Training round {}: step {} of {steps}.",
+                    "{doing} round {}: step {} of {steps}.",
                     open.round,
                     step + 1
                 ),

@@ -66,8 +66,9 @@ A configuration file with every setting and its default:
   [replication]
   clean_needed = 4               # one in so many clean volunteers computes another's work again; 0: none
   probation = 8                  # clean rounds after which it is somebody's turn more seldom
-  quota_packets = 16             # an identity's packets in a period, and two more for each clean round;
-  quota_rounds = 64              # the period; 0 packets: no quota
+  quota_packets = 48             # an identity's packets in a period, and two more for each clean round,
+                                 # half as many after each conviction; 0: no quota
+  quota_rounds = 64              # the period
   [run]                          # fixed when the run is created
   name = \"Covey\"
   model = \"tiny\"                 # tiny, small, base, or a table of dimensions

@@ -51,7 +51,7 @@ impl Default for Replication {
             clean_needed: 4,
             quota: Quota {
                 rounds: 64,
-                packets: 16,
+                packets: 48,
             },
         }
     }

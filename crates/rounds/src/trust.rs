@@ -30,7 +30,8 @@ pub struct Quota {
     /// Length of a period in rounds.
     pub rounds: u64,
     /// Packets that a newcomer may contribute in a period; 0 sets no quota. Two more for each clean
-    /// round, so whoever works cleanly never meets it; half as many after each conviction.
+    /// round, half as many after each conviction. It should be high: who is slow claims fewer steps, agrees
+    /// with nobody, and is no cheat.
     pub packets: u32,
 }
 

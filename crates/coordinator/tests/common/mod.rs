@@ -366,10 +366,7 @@ impl Coordinator {
         let (stream, _) = connect_async(format!("ws://{}/v1/socket", self.address))
             .await
             .expect("a socket");
-        Socket {
-            stream,
-            kept: VecDeque::new(),
-        }
+        Socket::new(stream)
     }
 
     /// A volunteer that has been welcomed.
