@@ -14,6 +14,8 @@ const NAME = "covey-contribute";
 const ANSWER_WITHIN = 15_000;
 const STOP_WITHIN = 3_000;
 const SHARES = [25, 50, 75, 100];
+/** A partner's id, as coordinators know them. */
+const PARTNER = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
 const THEMES = ["auto", "light", "dark"];
 const STATES = ["consent_needed", "starting", "working", "paused", "stopping", "stopped", "failed"];
 
@@ -235,6 +237,13 @@ export class CoveyContribute extends Base {
 
   /** The frame's address: beside this file, or beside the page of the coordinator that is named. */
   #address() {
+    const url = this.#page();
+    // The operator lets a partner's own sites show the frame for it, and nobody is credited in any other.
+    if (url && PARTNER.test(this.partner ?? "")) url.searchParams.set("partner", this.partner ?? "");
+    return url;
+  }
+
+  #page() {
     const own = new URL("./embed.html", import.meta.url);
     const named = this.coordinator;
     if (named === null) return own;
@@ -291,7 +300,7 @@ export class CoveyContribute extends Base {
         this.#tell("progress", { round: said.round, step: said.step, steps: said.steps, accepted: said.accepted });
         break;
       case "receipt":
-        this.#tell("receipt", { round: said.round, tokens: said.tokens });
+        this.#tell("receipt", { round: said.round, tokens: said.tokens, partner: said.partner ?? null });
         break;
       case "error":
         this.#tell("error", { code: said.code, message: said.message });

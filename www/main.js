@@ -16,6 +16,7 @@ import { preflight } from "./app/problems.js";
 import { coordinators, readSettings, store } from "./app/settings.js";
 import { anythingStored, deleteStored, saveIdentity } from "./app/stored.js";
 import { Trainer } from "./app/trainer.js";
+import { Validating } from "./app/validating.js";
 import { ReceiptList } from "./elements/lists.js";
 import { RunPreview } from "./elements/run-preview.js";
 import { ShareSlider } from "./elements/small.js";
@@ -52,6 +53,7 @@ const panel = new Panel((reason, on) => {
   trainer.send({ type: "override", reason: /** @type {any} */ (reason), on });
 });
 const payout = new Payout((text) => trainer.send({ type: "sign_session", text }));
+const validating = new Validating((on, only) => trainer.send({ type: "validate", on, only }));
 const receiptList = find("#receipts", ReceiptList);
 const frame = new Frame(draw);
 const working = new WorkingLock(() => environment.update());
@@ -96,7 +98,10 @@ function change(changes) {
 
 function draw() {
   panel.draw(situation);
-  if (situation.view) payout.draw(situation.view);
+  if (situation.view) {
+    payout.draw(situation.view);
+    validating.draw(situation.view);
+  }
   const steps = situation.view?.run?.inner_steps;
   if (chart && chartStale && steps) {
     chartStale = false;
@@ -201,6 +206,7 @@ async function start() {
     trainer.launch();
   }
   environment.tell();
+  if (validating.on.checked) validating.tell();
   trainer.send({ type: "start", coordinators: addresses, backend: settings.backend, share: settings.share, slot });
 }
 

@@ -11,7 +11,11 @@ export interface ProgressDetail {
   /** Rounds accepted since the visitor's consent. */
   readonly accepted: number;
 }
-export interface ReceiptDetail { readonly round: number; readonly tokens: number }
+export interface ReceiptDetail {
+  readonly round: number; readonly tokens: number;
+  /** Whom the receipt names. */
+  readonly partner: string | null;
+}
 export interface ErrorDetail { readonly code: string; readonly message: string }
 
 export interface CoveyEventMap {

@@ -39,7 +39,13 @@ export interface Pause { reason: OverridableReason | "user" | "offline"; text: s
 export interface Run {
   id: string; name: string; parameters: number; context: number; vocabulary: number; inner_steps: number; summary: string;
 }
-export interface Receipt { round: number; packet: string; tokens: number; received_at_ms: number }
+export interface Receipt {
+  round: number; packet: string; tokens: number; received_at_ms: number;
+  /** Whom it names. */
+  partner: string | null;
+}
+/** Whether the partner that was named is credited; `refused` says why not. */
+export interface Credit { partner: string; refused: "unknown" | "suspended" | null; message: string | null }
 export interface Rejection { round: number; code: string; message: string }
 export interface Loss { step: number; loss: number; tokens: number }
 export interface HeldOut { round: number; loss: number }
@@ -77,6 +83,7 @@ export interface View {
     volunteers: { volunteer: string; backend: string; activity: "watching" | "training" | "contributed"; tokens_per_second: number; accepted: number }[];
   };
   connection: { url: string | null; connected: boolean; attempt: number; retry_at_ms: number | null; error: string | null };
+  credit: Credit | null;
   resumed: string | null;
 }
 

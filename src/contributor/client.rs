@@ -5,15 +5,19 @@
 
 use std::{cell::Cell, rc::Rc};
 
+use covey_ledger::call::SignedAction;
 use covey_protocol::{
     Hash, Round, VolunteerId,
     http::{self, ErrorBody, ErrorCode, Records, RunInfo},
-    limits::{MAX_BLOB, MAX_FRAME, MAX_RECORDS},
+    limits::{
+        MAX_BLOB, MAX_FRAME, MAX_LINES_BYTES, MAX_RECORD, MAX_RECORDS, MAX_SHEET, MAX_SHEETS,
+    },
     record::{Receipt, SignedRecord},
+    validation::{SignedSheet, Task, Validations},
 };
 use futures::{FutureExt, select_biased};
 use gloo_net::http::{Request, RequestBuilder, Response};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use web_sys::AbortController;
 
@@ -69,6 +73,11 @@ impl Client {
         }
     }
 
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Address of the control socket.
     pub fn socket_url(&self) -> String {
         let base = match self.base.strip_prefix("http") {
@@ -82,18 +91,18 @@ impl Client {
         self.json(http::RUN, MAX_FRAME).await
     }
 
-    /// Records from a round on, each signed by `coordinator`, consecutive.
+    /// Records from a round on, consecutive, each signed by whoever coordinated then.
     pub async fn records(
         &self,
         from: Round,
-        coordinator: &VolunteerId,
+        run: &RunInfo,
     ) -> Result<Vec<SignedRecord>, ClientError> {
         let path = format!("{}?from={from}", http::RECORDS);
-        let Records { records } = self.json(&path, MAX_RECORDS * 16 * 1024).await?;
+        let Records { records } = self.json(&path, MAX_RECORDS * MAX_RECORD).await?;
         let mut expected = from;
         for record in &records {
             let record = record
-                .verify(coordinator)
+                .verify(&run.signer(expected))
                 .map_err(|error| ClientError::Invalid(error.to_string()))?;
             if record.round != expected {
                 return Err(ClientError::Invalid(format!(
@@ -138,6 +147,43 @@ impl Client {
             ));
         }
         Ok(receipt)
+    }
+
+    /// How a key stands as a validator, and what it is to score.
+    pub async fn task(&self, validator: &VolunteerId) -> Result<Task, ClientError> {
+        let path = format!("{}/{validator}", http::VALIDATORS);
+        self.json(&path, MAX_FRAME).await
+    }
+
+    /// Hands a sheet of scores in.
+    pub async fn validation(&self, sheet: &SignedSheet) -> Result<(), ClientError> {
+        self.post(http::VALIDATIONS, sheet).await
+    }
+
+    /// A validator's public sheets from a round on.
+    pub async fn validations(
+        &self,
+        from: Round,
+        validator: &VolunteerId,
+    ) -> Result<Validations, ClientError> {
+        let path = format!("{}?from={from}&validator={validator}", http::VALIDATIONS);
+        // A request gives at most the sheets of one round more than the limit.
+        self.json(&path, 2 * MAX_SHEETS * MAX_SHEET).await
+    }
+
+    /// Puts a signed action on the ledger.
+    pub async fn act(&self, action: &SignedAction) -> Result<(), ClientError> {
+        self.post(http::LEDGER_ACTIONS, action).await
+    }
+
+    /// Sends JSON; what a good answer says is known already.
+    async fn post(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
+        let body =
+            serde_json::to_vec(body).map_err(|error| ClientError::Invalid(error.to_string()))?;
+        let request = Request::post(&format!("{}{path}", self.base))
+            .header("content-type", "application/json");
+        let answer = self.fetch(request, Some(&body), MAX_LINES_BYTES).await;
+        answer.map(drop)
     }
 
     async fn json<T: DeserializeOwned>(&self, path: &str, limit: usize) -> Result<T, ClientError> {

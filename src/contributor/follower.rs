@@ -8,12 +8,13 @@ use std::rc::Rc;
 
 use covey_compression::ModelCodec;
 use covey_protocol::{
-    Hash, Round,
+    Hash, Identity, ProtocolError, Round,
     http::RunInfo,
     limits::{MAX_BLOB, MAX_CONTRIBUTIONS},
     packet::HEADER_LEN,
-    record::{Checkpoint, SignedRecord},
+    record::{Checkpoint, RoundRecord, SignedRecord},
     socket::ClientFrame,
+    witness::{Place, Statement, Verdict, WitnessKind},
 };
 use covey_training::{
     TrainingError, checkpoint,
@@ -41,6 +42,14 @@ pub enum FollowError {
     Disconnected,
 }
 
+/// A round that was applied: what a validator needs to try its packets.
+pub struct Applied {
+    pub record: RoundRecord,
+    /// The weights it started from.
+    pub base: Vec<f32>,
+    pub update: Vec<u8>,
+}
+
 /// The shared weights and the round they are the base of.
 pub struct Follower {
     shared: Rc<Shared>,
@@ -48,16 +57,28 @@ pub struct Follower {
     pub codec: ModelCodec,
     theta: Option<Vec<f32>>,
     round: Round,
+    /// The round applied last, if this tab validates; taken by whoever uses it.
+    pub applied: Option<Applied>,
+    /// Hash of the weights held.
+    hash: Hash,
+    identity: Identity,
 }
 
 impl Follower {
-    pub fn new(shared: Rc<Shared>, info: Rc<RunInfo>) -> Result<Self, TrainingError> {
+    pub fn new(
+        shared: Rc<Shared>,
+        info: Rc<RunInfo>,
+        identity: Identity,
+    ) -> Result<Self, TrainingError> {
         Ok(Self {
             codec: codec(&info.spec)?,
             shared,
             info,
             theta: None,
             round: Round(0),
+            applied: None,
+            hash: Hash([0; 32]),
+            identity,
         })
     }
 
@@ -108,15 +129,21 @@ impl Follower {
         Ok(())
     }
 
+    /// The run as the newest welcome describes it: its coordinator may have changed.
+    fn current(&self) -> Rc<RunInfo> {
+        let newest = self.shared.link.borrow().info.clone();
+        newest.unwrap_or_else(|| self.info.clone())
+    }
+
     /// Records from the current round on: those the socket already brought, else by request.
     async fn records(&self, client: &Client) -> Result<Vec<SignedRecord>, FollowError> {
         let known = self.shared.link.borrow().closed.get(&self.round).cloned();
         if let Some(record) = known
-            && record.verify(&self.info.coordinator).is_ok()
+            && record.verify(&self.current().signer(self.round)).is_ok()
         {
             return Ok(vec![record]);
         }
-        Ok(client.records(self.round, &self.info.coordinator).await?)
+        Ok(client.records(self.round, &self.current()).await?)
     }
 
     async fn start_from_checkpoint(&mut self, client: &Client) -> Result<(), FollowError> {
@@ -126,6 +153,19 @@ impl Follower {
         if self.theta.is_some() && round <= self.round {
             return Ok(());
         }
+        // Weights are taken only if a signed record names them.
+        let record = match round.0.checked_sub(1) {
+            None => None,
+            Some(last) => {
+                let records = client.records(Round(last), &self.current()).await?;
+                let named = records.first().filter(|s| s.record.theta_after == theta);
+                let named = named.ok_or_else(|| {
+                    let words = format!("no record names the checkpoint of round {round}");
+                    ClientError::Invalid(words)
+                })?;
+                Some((Round(last), named.record.hash()))
+            }
+        };
         let spec = &self.info.spec;
         let own = (round == Round(0)).then(|| initial_weights(&spec.seed, &spec.model));
         let weights = match own.filter(|weights| Hash::of_weights(weights) == theta) {
@@ -137,7 +177,7 @@ impl Follower {
             }
         };
         self.theta = Some(weights);
-        self.reach(round, theta);
+        self.reach(round, theta, record);
         Ok(())
     }
 
@@ -153,19 +193,96 @@ impl Follower {
             Some(name) => Some(client.blob(name, limit).await?),
             None => None,
         };
-        apply_record(
+        if record.base != self.hash {
+            let (ours, theirs) = (self.hash, record.base);
+            self.disagree(signed, Place::Base, ours.to_string(), theirs.to_string());
+            let what = "the weights a round starts from";
+            return Err(TrainingError::from(ProtocolError::HashMismatch { what }).into());
+        }
+        // Dropped first: at most one more copy of the weights is held.
+        self.applied = None;
+        let base = (update.is_some() && self.shared.validate.get()).then(|| theta.clone());
+        if let Err(error) = apply_record(
             &self.info.spec,
             &self.codec,
             theta,
             record,
             update.as_deref(),
-        )?;
-        self.reach(record.round.next(), record.theta_after);
+        ) {
+            match &error {
+                TrainingError::WrongWeights { actual, expected } => {
+                    let (ours, theirs) = (actual.to_string(), expected.to_string());
+                    self.disagree(signed, Place::Weights, ours, theirs);
+                }
+                other => {
+                    let words = other.to_string().chars().take(60).collect();
+                    let expected = "contributions that can be merged";
+                    self.disagree(signed, Place::Packet, expected.into(), words);
+                }
+            }
+            return Err(error.into());
+        }
+        if let (Some(base), Some(update)) = (base, update) {
+            let record = record.clone();
+            self.applied = Some(Applied {
+                record,
+                base,
+                update,
+            });
+        }
+        let (next, theta, hash) = (record.round.next(), record.theta_after, record.hash());
+        self.reach(next, theta, Some((record.round, hash)));
+        self.witness(next, theta, Some(hash), Verdict::Agrees);
         Ok(())
     }
 
-    fn reach(&mut self, round: Round, theta: Hash) {
+    /// Signs what this tab recomputed, for the run's page.
+    fn witness(&self, round: Round, theta: Hash, record: Option<Hash>, verdict: Verdict) {
+        let statement = Statement {
+            run: self.info.run,
+            kind: WitnessKind::Tab,
+            name: String::new(),
+            round,
+            theta,
+            record,
+            ledger: None,
+            verdict,
+        };
+        let statement = Box::new(statement.sign(&self.identity));
+        self.shared.send(ClientFrame::Witness { statement });
+    }
+
+    /// Says to everybody, the volunteer first, that a record does not hold.
+    fn disagree(&self, signed: &SignedRecord, place: Place, expected: String, found: String) {
+        let round = signed.record.round;
+        log::error!(
+            "round {round}: {} (expected {expected}, found {found})",
+            place.words()
+        );
+        self.shared.show(|view| {
+            let words = place.words();
+            view.disagreement.get_or_insert(format!(
+                "This tab recomputed round {round} and disagrees: {words}. The coordinator was told so."
+            ));
+        });
+        let number = round.0;
+        let verdict = Verdict::Disagrees {
+            place,
+            number,
+            expected,
+            found,
+        };
+        self.witness(round, self.hash, signed.record.previous, verdict);
+    }
+
+    fn reach(&mut self, round: Round, theta: Hash, record: Option<(Round, Hash)>) {
         self.round = round;
+        self.hash = theta;
+        if record.is_some()
+            && let Some(known) = &mut self.shared.link.borrow_mut().known
+        {
+            known.last = record;
+        }
         self.shared
             .link
             .borrow_mut()

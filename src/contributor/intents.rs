@@ -1,7 +1,7 @@
 //! What the page may ask for, and what it is told.
 
 use covey_protocol::{
-    Hash, Round, SignatureBytes,
+    Hash, PartnerId, Round, SignatureBytes,
     http::{ErrorCode, HeldOut},
     record::ExclusionReason,
 };
@@ -23,6 +23,10 @@ pub enum Intent {
         /// Which of this browser's identities to use; tabs hold different ones.
         #[serde(default)]
         slot: u32,
+        /// The site to credit. One that is no id, or that the operator does not know, is credited with
+        /// nothing; the work is the same.
+        #[serde(default)]
+        partner: Option<String>,
         /// What [`Message::DeviceLost`] of the worker before this one said; else 0.
         #[serde(default)]
         devices_lost: u32,
@@ -37,6 +41,12 @@ pub enum Intent {
     Override {
         reason: PauseReason,
         on: bool,
+    },
+    /// Score others' work, too, or nothing but that.
+    Validate {
+        on: bool,
+        #[serde(default)]
+        only: bool,
     },
     Sample {
         prompt: String,
@@ -166,4 +176,6 @@ pub struct ReceiptView {
     pub packet: Hash,
     pub tokens: u32,
     pub received_at_ms: u64,
+    /// The site it is credited to.
+    pub partner: Option<PartnerId>,
 }

@@ -7,8 +7,8 @@
 use std::rc::Rc;
 
 use covey_protocol::{
-    Identity, PROTOCOL, PROTOCOL_MIN,
-    http::ErrorCode,
+    Identity, PROTOCOL, PROTOCOL_MIN, PartnerId,
+    http::{ErrorBody, ErrorCode},
     record::RoundRecord,
     socket::{Backend, ClientFrame, ServerFrame, sign_hello},
 };
@@ -22,10 +22,11 @@ use gloo_net::websocket::{Message as Wire, futures::WebSocket};
 use super::{
     client::Client,
     intents::Message,
+    lineage::{self, Refusal},
     pacing::reconnect_ms,
     platform::{jitter, now_ms, sleep},
-    shared::{OpenRound, Shared},
-    view::RunView,
+    shared::{OpenRound, Shared, Task},
+    view::{CreditView, RunView},
 };
 
 /// Milliseconds for the handshake to finish.
@@ -46,7 +47,12 @@ enum End {
 }
 
 /// Keeps a connection until the tab stops.
-pub async fn keep(shared: Rc<Shared>, identity: Identity, coordinators: Vec<String>) {
+pub async fn keep(
+    shared: Rc<Shared>,
+    identity: Identity,
+    partner: Option<PartnerId>,
+    coordinators: Vec<String>,
+) {
     let mut attempt = 0u32;
     for base in coordinators.iter().cycle() {
         if shared.stopping.get() {
@@ -58,7 +64,15 @@ pub async fn keep(shared: Rc<Shared>, identity: Identity, coordinators: Vec<Stri
             view.connection.attempt = attempt;
         });
         let client = Client::new(base, shared.traffic.clone());
-        let end = connect(&shared, &identity, &client, &mut attempt).await;
+        let end = connect(
+            &shared,
+            &identity,
+            partner,
+            &client,
+            &coordinators,
+            &mut attempt,
+        )
+        .await;
         shared.link.borrow_mut().sender = None;
         shared.changed.set();
         if shared.stopping.get() {
@@ -99,7 +113,14 @@ pub async fn keep(shared: Rc<Shared>, identity: Identity, coordinators: Vec<Stri
     }
 }
 
-async fn connect(shared: &Shared, identity: &Identity, client: &Client, attempt: &mut u32) -> End {
+async fn connect(
+    shared: &Shared,
+    identity: &Identity,
+    partner: Option<PartnerId>,
+    client: &Client,
+    coordinators: &[String],
+    attempt: &mut u32,
+) -> End {
     let socket = match WebSocket::open(&client.socket_url()) {
         Ok(socket) => socket,
         Err(error) => return End::Lost(error.to_string()),
@@ -164,6 +185,7 @@ async fn connect(shared: &Shared, identity: &Identity, client: &Client, attempt:
                     signature: sign_hello(identity, &nonce),
                     client: concat!("covey-tab/", env!("CARGO_PKG_VERSION")).to_owned(),
                     backend: shared.backend.get().unwrap_or(Backend::Flex),
+                    partner,
                 };
                 if let Err(error) = outgoing.send(Wire::Text(hello.to_json())).await {
                     return End::Lost(error.to_string());
@@ -181,6 +203,17 @@ async fn connect(shared: &Shared, identity: &Identity, client: &Client, attempt:
                     };
                 }
                 welcomed = true;
+                match lineage::admit(shared, client, coordinators, &run).await {
+                    Ok(()) => {}
+                    Err(Refusal::Strange(words)) => return End::Lost(words),
+                    Err(Refusal::Two(message)) => {
+                        return End::Refused {
+                            code: "two_coordinators",
+                            message,
+                            remedy: "Open the page of the one you trust.",
+                        };
+                    }
+                }
                 *attempt = 0;
                 let (sender, receiver) = mpsc::unbounded();
                 frames = Some(receiver);
@@ -261,6 +294,20 @@ fn absorb(shared: &Shared, frame: ServerFrame) {
             drop(link);
             shared.changed.set();
         }
+        ServerFrame::Committed { packet, .. } => {
+            shared.link.borrow_mut().commitment = Some((packet, Ok(())));
+            shared.changed.set();
+        }
+        ServerFrame::NotCommitted {
+            packet,
+            code,
+            message,
+            ..
+        } => {
+            let refusal = ErrorBody::new(code, message);
+            shared.link.borrow_mut().commitment = Some((packet, Err(refusal)));
+            shared.changed.set();
+        }
         ServerFrame::HeldOut { held_out } => {
             shared.show(|view| {
                 view.held_out.retain(|known| known.round != held_out.round);
@@ -277,9 +324,33 @@ fn absorb(shared: &Shared, frame: ServerFrame) {
             view.peers.total = total;
             view.peers.volunteers = volunteers;
         }),
+        ServerFrame::Credit { partner, refused } => shared.show(|view| {
+            view.credit = Some(CreditView::of(partner.to_string(), refused));
+        }),
         ServerFrame::Resync { checkpoint } => {
             log::warn!("resynchronising from round {}", checkpoint.round);
             shared.link.borrow_mut().resync = true;
+            shared.changed.set();
+        }
+        ServerFrame::Task {
+            round,
+            data_of,
+            fresh,
+        } => {
+            let task = Task {
+                round,
+                data_of,
+                fresh,
+            };
+            shared.link.borrow_mut().task = Some(task);
+        }
+        ServerFrame::Error {
+            code: ErrorCode::Quota,
+            message,
+        } => {
+            let mut link = shared.link.borrow_mut();
+            link.barred = link.open.map(|open| (open.round, message));
+            drop(link);
             shared.changed.set();
         }
         ServerFrame::Error { code, message } => {

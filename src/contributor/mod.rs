@@ -8,6 +8,7 @@ pub mod client;
 pub mod follower;
 pub mod intents;
 pub mod keystore;
+pub mod lineage;
 pub mod link;
 pub mod pacing;
 pub mod platform;
@@ -17,6 +18,8 @@ pub mod sample;
 pub mod session;
 pub mod shared;
 pub mod store;
+pub mod texts;
+pub mod validator;
 pub mod view;
 pub mod work;
 
@@ -63,12 +66,14 @@ impl Contribution {
                 backend,
                 share,
                 slot,
+                partner,
                 devices_lost,
             } => self.start(Start {
                 coordinators,
                 backend,
                 share,
                 slot,
+                partner,
                 devices_lost,
             }),
             Intent::Pause => shared.user_pause.set(true),
@@ -88,6 +93,17 @@ impl Contribution {
                 } else {
                     overrides.remove(&reason);
                 }
+            }
+            Intent::Validate { on, only } => {
+                shared.validate.set(on);
+                shared.only_validate.set(on && only);
+                shared.show(|view| {
+                    view.validation.on = on;
+                    view.validation.only = on && only;
+                    view.validation.active &= on;
+                    let asking = "Asking the coordinator how this tab\u{2019}s key stands.";
+                    view.validation.status = if on { asking } else { "" }.to_owned();
+                });
             }
             Intent::Sample {
                 prompt,
@@ -144,6 +160,10 @@ impl Contribution {
         shared.environment.set(before.environment.get());
         shared.overrides.swap(&before.overrides);
         shared.share.set(start.share.clamp(1, 100));
+        shared.validate.set(before.validate.get());
+        shared.only_validate.set(before.only_validate.get());
+        let validation = before.view.borrow().validation.clone();
+        shared.show(|view| view.validation = validation);
         self.shared.replace(shared.clone());
         shared.enter(State::Connecting, "Looking for a coordinator.");
         spawn_local(session::run(shared.clone(), start, self.keystore.clone()));

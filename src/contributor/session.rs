@@ -5,6 +5,7 @@ use std::rc::Rc;
 use covey_protocol::{
     Hash, Identity, Round,
     http::RunInfo,
+    partner::NoCredit,
     socket::{Backend, ClientFrame},
 };
 use covey_training::{Device, TrainingError};
@@ -15,6 +16,7 @@ use super::{
     follower::{FollowError, Follower},
     intents::{BackendChoice, Message},
     keystore::Keystore,
+    lineage::Known,
     link,
     pacing::device_retry_ms,
     platform::sleep,
@@ -22,7 +24,8 @@ use super::{
     progress::Progress,
     shared::Shared,
     store::{Saved, Store},
-    view::State,
+    validator::Validator,
+    view::{CreditView, State},
     work::{Outcome, WorkError, Worker},
 };
 
@@ -37,6 +40,8 @@ pub struct Start {
     pub backend: BackendChoice,
     pub share: u8,
     pub slot: u32,
+    /// The site to credit, as the page named it.
+    pub partner: Option<String>,
     /// Graphics devices lost in a row in this visit.
     pub devices_lost: u32,
 }
@@ -72,9 +77,20 @@ async fn contribute(
     // A session has one identity, so this is always the first.
     let _ = shared.identity.set(identity.clone());
     shared.show(|view| view.volunteer = Some(identity.id()));
+    shared.link.borrow_mut().known = store.known().await;
+    let partner = start.partner.as_deref().and_then(|name| {
+        let id = name.parse().ok();
+        if id.is_none() {
+            // Such a name cannot be anybody's.
+            let credit = CreditView::of(name.to_owned(), Some(NoCredit::Unknown));
+            shared.show(|view| view.credit = Some(credit));
+        }
+        id
+    });
     spawn_local(link::keep(
         shared.clone(),
         identity.clone(),
+        partner,
         start.coordinators,
     ));
     let Some(info) = joined(shared).await else {
@@ -94,6 +110,7 @@ async fn contribute(
         store,
         device: choice.device,
         progress: Progress::default(),
+        known: None,
         unsaved: false,
         devices_lost: start.devices_lost,
     };
@@ -126,6 +143,8 @@ struct Session {
     device: Device,
     parameters: usize,
     progress: Progress,
+    /// As it is stored.
+    known: Option<Known>,
     /// The last attempt to save failed.
     unsaved: bool,
     /// Graphics devices lost in a row, none of which got a packet accepted.
@@ -157,9 +176,12 @@ impl Session {
         let shared = self.shared.clone();
         let mut follower = None;
         let mut worker = None;
+        let mut validator = None;
         let mut done: Option<(Round, Hash)> = None;
         while !shared.stopping.get() {
-            let result = self.turn(&mut follower, &mut worker, &mut done).await;
+            let result = self
+                .turn(&mut follower, &mut worker, &mut validator, &mut done)
+                .await;
             let Err(error) = result else { continue };
             if shared.stopping.get() {
                 break;
@@ -185,18 +207,24 @@ impl Session {
         &mut self,
         follower: &mut Option<Follower>,
         worker: &mut Option<Worker>,
+        validator: &mut Option<Validator>,
         done: &mut Option<(Round, Hash)>,
     ) -> Result<(), WorkError> {
         let shared = self.shared.clone();
         let follower = match follower {
             Some(follower) => follower,
-            None => follower.insert(Follower::new(shared.clone(), self.info.clone())?),
+            None => follower.insert(Follower::new(
+                shared.clone(),
+                self.info.clone(),
+                self.identity.clone(),
+            )?),
         };
         follower.follow().await.map_err(|error| match error {
             FollowError::Client(error) => WorkError::Client(error),
             FollowError::Training(error) => WorkError::Training(error),
             FollowError::Disconnected => WorkError::Disconnected,
         })?;
+        self.remember().await;
         let worker = match worker {
             Some(worker) => worker,
             None => worker.insert(Worker::new(
@@ -215,6 +243,16 @@ impl Session {
             self.idle().await;
             return Ok(());
         }
+        let validator = validator.get_or_insert_with(|| {
+            let (info, identity) = (self.info.clone(), self.identity.clone());
+            Validator::new(shared.clone(), info, identity, &self.device)
+        });
+        validator.turn(follower, &mut worker.texts).await?;
+        if shared.only_validate.get() {
+            shared.enter(State::Waiting, "Waiting for the next round to score.");
+            self.idle().await;
+            return Ok(());
+        }
         let open = shared.open_round();
         let connected = shared.link.borrow().sender.is_some();
         let Some(open) = open.filter(|o| connected && *done != Some((o.round, o.base))) else {
@@ -227,6 +265,11 @@ impl Session {
             self.idle().await;
             return Ok(());
         };
+        if let Some(message) = shared.barred(open.round) {
+            shared.enter(State::Waiting, message);
+            self.idle().await;
+            return Ok(());
+        }
         match worker.round(open, follower, &mut self.progress).await? {
             Outcome::Interrupted => {}
             outcome @ (Outcome::Accepted | Outcome::Refused) => {
@@ -249,6 +292,20 @@ impl Session {
             () = woken => {}
             () = later => {}
         }
+    }
+
+    /// Keeps who coordinates and what was agreed, if that is new.
+    async fn remember(&mut self) {
+        let known = self.shared.link.borrow().known.clone();
+        if known == self.known {
+            return;
+        }
+        if let Some(known) = &known
+            && let Err(error) = self.store.keep_known(known).await
+        {
+            log::warn!("the coordinator's key was not remembered: {error}");
+        }
+        self.known = known;
     }
 
     async fn save(&mut self) {

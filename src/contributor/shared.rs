@@ -12,8 +12,8 @@ use std::{
 };
 
 use covey_protocol::{
-    Hash, Identity, Round,
-    http::RunInfo,
+    Hash, Identity, Round, VolunteerId,
+    http::{ErrorBody, RunInfo},
     record::SignedRecord,
     socket::{Backend, ClientFrame},
 };
@@ -23,6 +23,7 @@ use serde::Serialize;
 use super::{
     client::{Client, Traffic},
     intents::{Environment, Message, PauseReason},
+    lineage::Known,
     pacing,
     view::{PauseView, State, View},
 };
@@ -66,6 +67,16 @@ pub struct OpenRound {
     pub deadline_ms: Option<f64>,
 }
 
+/// What the coordinator asks of this tab in a round, if it is not the usual.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Task {
+    pub round: Round,
+    /// Whose data is trained on: our own, or somebody's whose work is computed again.
+    pub data_of: VolunteerId,
+    /// Without optimiser state and error feedback.
+    pub fresh: bool,
+}
+
 /// A request for text.
 #[derive(Clone, Debug)]
 pub struct SampleRequest {
@@ -78,9 +89,15 @@ pub struct SampleRequest {
 #[derive(Default)]
 pub struct LinkState {
     pub info: Option<Rc<RunInfo>>,
+    pub known: Option<Known>,
     pub client: Option<Client>,
     pub open: Option<OpenRound>,
     pub closed: BTreeMap<Round, SignedRecord>,
+    pub task: Option<Task>,
+    /// The round in which nothing more is taken from us, and why.
+    pub barred: Option<(Round, String)>,
+    /// What the coordinator answered to the newest commitment, by its packet.
+    pub commitment: Option<(Hash, Result<(), ErrorBody>)>,
     /// The coordinator found other weights here than the run's.
     pub resync: bool,
     pub sender: Option<UnboundedSender<ClientFrame>>,
@@ -98,6 +115,10 @@ pub struct Shared {
     pub overrides: RefCell<BTreeSet<PauseReason>>,
     pub share: Cell<u8>,
     pub stopping: Cell<bool>,
+    /// Whether others' work is scored, too.
+    pub validate: Cell<bool>,
+    /// Whether nothing else is done.
+    pub only_validate: Cell<bool>,
     pub samples: RefCell<VecDeque<SampleRequest>>,
     pub backend: Cell<Option<Backend>>,
     /// Set once, when the session has opened or made it.
@@ -121,6 +142,8 @@ impl Shared {
             overrides: RefCell::default(),
             share: Cell::new(100),
             stopping: Cell::default(),
+            validate: Cell::default(),
+            only_validate: Cell::default(),
             samples: RefCell::default(),
             backend: Cell::default(),
             identity: OnceCell::new(),
@@ -195,6 +218,13 @@ impl Shared {
         {
             log::warn!("a frame was not sent: {error}");
         }
+    }
+
+    /// Why this tab may not contribute to a round, in the coordinator's words.
+    pub fn barred(&self, round: Round) -> Option<String> {
+        let link = self.link.borrow();
+        let barred = link.barred.as_ref().filter(|(at, _)| *at == round);
+        barred.map(|(_, message)| message.clone())
     }
 
     pub fn open_round(&self) -> Option<OpenRound> {

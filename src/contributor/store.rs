@@ -19,12 +19,14 @@ use web_sys::{
 
 use super::{
     keystore::Keystore,
+    lineage::Known,
     platform::{answer, random, scope, words},
     progress::Progress,
 };
 
 const ROOT: &str = "covey";
 const IDENTITY: &str = "identity";
+const KNOWN: &str = "known";
 
 /// Storage of one slot; without a folder when the browser refuses.
 pub struct Store {
@@ -146,6 +148,18 @@ impl Store {
         }
         self.put(identity).await?;
         Ok(true)
+    }
+
+    /// The run this browser last worked for, and who coordinates it.
+    pub async fn known(&self) -> Option<Known> {
+        let bytes = self.read(KNOWN).await.ok().flatten()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Remembers it. A write that is cut short is as if nothing was known.
+    pub async fn keep_known(&self, known: &Known) -> Result<(), String> {
+        let json = serde_json::to_vec(known).map_err(|error| error.to_string())?;
+        self.write(KNOWN, &json).await
     }
 
     /// The newest intact progress in a run.

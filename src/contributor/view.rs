@@ -3,6 +3,7 @@
 use covey_protocol::{
     Hash, Round, VolunteerId,
     http::{HeldOut, RunInfo},
+    partner::NoCredit,
     socket::{Backend, Presence},
 };
 use serde::Serialize;
@@ -20,6 +21,7 @@ pub enum State {
     CatchingUp,
     Waiting,
     Training,
+    Validating,
     Uploading,
     Applying,
     Paused,
@@ -57,7 +59,25 @@ pub struct View {
     pub held_out: Vec<HeldOut>,
     pub peers: PeersView,
     pub connection: ConnectionView,
+    pub validation: ValidationView,
+    /// The site the page named; absent when it named none or the coordinator has not answered.
+    pub credit: Option<CreditView>,
     pub resumed: Option<String>,
+    /// The run's newest change of coordinator.
+    pub handover: Option<HandoverView>,
+    /// What this tab recomputed and found otherwise, as a sentence.
+    pub disagreement: Option<String>,
+}
+
+/// A change of coordinator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HandoverView {
+    pub old: VolunteerId,
+    pub new: VolunteerId,
+    /// The first round of the new one.
+    pub round: Round,
+    /// Whether this browser knew the old one.
+    pub changed_here: bool,
 }
 
 /// One reason for not working.
@@ -86,6 +106,7 @@ pub struct BackendView {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunView {
     pub id: Hash,
+    pub coordinator: VolunteerId,
     pub name: String,
     pub parameters: u64,
     pub context: usize,
@@ -99,6 +120,7 @@ impl RunView {
         let model = &info.spec.model;
         Self {
             id: info.run,
+            coordinator: info.coordinator,
             name: info.spec.name.clone(),
             parameters: model.parameters(),
             context: model.context,
@@ -117,6 +139,45 @@ impl RunView {
 pub struct PeersView {
     pub total: u32,
     pub volunteers: Vec<Presence>,
+}
+
+/// Scoring others' work.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ValidationView {
+    pub on: bool,
+    /// Nothing is trained here.
+    pub only: bool,
+    /// Whether the key has stake and a permit.
+    pub active: bool,
+    /// Why it is active or not, as a sentence; empty while it is off.
+    pub status: String,
+    /// On this tab's key, in base units.
+    pub stake: Option<String>,
+    /// Rounds and packets scored in this visit.
+    pub rounds: u64,
+    pub packets: u64,
+    /// Height at which its key last set weights.
+    pub weights_set: Option<u64>,
+}
+
+/// Whether the site that the page named is credited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CreditView {
+    pub partner: String,
+    /// Why it is not.
+    pub refused: Option<NoCredit>,
+    /// That in words.
+    pub message: Option<&'static str>,
+}
+
+impl CreditView {
+    pub fn of(partner: String, refused: Option<NoCredit>) -> Self {
+        Self {
+            partner,
+            refused,
+            message: refused.map(NoCredit::explanation),
+        }
+    }
 }
 
 /// The control socket.

@@ -1,23 +1,22 @@
-//! One round of work: assigned data, inner steps, pseudo-gradient, upload, receipt.
+//! One round of work: assigned data, inner steps, pseudo-gradient, commitment, upload, receipt.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::rc::Rc;
 
 use covey_compression::Compressed;
 use covey_protocol::{
-    Identity,
-    corpus::{Manifest, decode_shard},
+    Hash, Identity, VolunteerId,
     http::{ErrorCode, RunInfo},
-    limits::MAX_FRAME,
     packet::PacketHeader,
-    record::Receipt,
+    record::{Commitment, Receipt},
     socket::ClientFrame,
 };
 use covey_training::{
     Device, TrainingError,
     data::Assignment,
-    inner::{Finished, InnerLoop, StepLoss},
+    inner::{Finished, InnerLoop, OptimiserState, StepLoss},
     outer::pseudo_gradient,
 };
+use futures::{FutureExt, select_biased};
 use thiserror::Error;
 
 use super::{
@@ -28,18 +27,19 @@ use super::{
     platform::{now_ms, sleep},
     progress::Progress,
     sample,
-    shared::{OpenRound, Shared},
+    shared::{OpenRound, Shared, Task},
+    texts::Texts,
     view::State,
 };
 
 /// Inner steps between two reads of the losses.
 const READ_EVERY: u32 = 5;
-/// Milliseconds kept free before the deadline for reading the weights, compression and upload.
+/// Milliseconds kept free before the deadline for reading the weights, compression and the commitment.
 const UPLOAD_MS: f64 = 4_000.0;
+/// Milliseconds after which a commitment without an answer is sent again.
+const COMMIT_MS: f64 = 2_000.0;
 /// Milliseconds between two progress frames.
 const REPORT_MS: f64 = 2_000.0;
-/// Shards kept in memory.
-const SHARDS: usize = 8;
 
 #[derive(Debug, Error)]
 pub enum WorkError {
@@ -66,9 +66,9 @@ pub struct Worker {
     shared: Rc<Shared>,
     info: Rc<RunInfo>,
     identity: Identity,
-    manifest: Option<Manifest>,
-    shards: BTreeMap<usize, Vec<u16>>,
+    pub texts: Texts,
     inner: InnerLoop,
+    device: Device,
     pub sampler: sample::Samples,
     /// Measured milliseconds of an inner step, for stopping in time.
     step_ms: f64,
@@ -85,11 +85,11 @@ impl Worker {
         Ok(Self {
             inner: InnerLoop::new(&info.spec, device, &progress.optimiser)?,
             sampler: sample::Samples::new(shared.clone(), info.clone(), device.clone()),
+            device: device.clone(),
             shared,
             info,
             identity,
-            manifest: None,
-            shards: BTreeMap::new(),
+            texts: Texts::default(),
             step_ms: 0.0,
         })
     }
@@ -104,14 +104,26 @@ impl Worker {
         let Some(theta) = follower.base_of(open.round) else {
             return Ok(Outcome::Interrupted);
         };
-        let assignment = self.prepare(&open).await?;
+        let task = self.task(&open);
+        let assignment = self.prepare(&open, &task.data_of).await?;
         self.shared.send(ClientFrame::Join { round: open.round });
-        let Some((finished, losses)) = self.train(&open, &assignment, follower, theta).await?
-        else {
+        // The optimiser's memory sits out a round that starts from nothing.
+        let kept = if task.fresh {
+            let (spec, nothing) = (&self.info.spec, OptimiserState::default());
+            let fresh = InnerLoop::new(spec, &self.device, &nothing)?;
+            Some(std::mem::replace(&mut self.inner, fresh))
+        } else {
+            None
+        };
+        let trained = self.train(&open, &assignment, follower, theta).await;
+        let steps = self.inner.steps();
+        if let Some(kept) = kept {
+            self.inner = kept;
+        }
+        let Some((finished, losses)) = trained? else {
             self.shared.send(ClientFrame::Leave);
             return Ok(Outcome::Interrupted);
         };
-        let steps = self.inner.steps();
         let tokens = steps * self.info.spec.inner.batch * self.info.spec.model.context as u32;
 
         self.shared.enter(
@@ -126,15 +138,34 @@ impl Worker {
         if progress.error_feedback.is_empty() {
             progress.error_feedback = vec![0.0; theta.len()];
         }
+        let nothing = vec![0.0; if task.fresh { theta.len() } else { 0 }];
+        let feedback = if task.fresh {
+            &nothing
+        } else {
+            &progress.error_feedback
+        };
         let Compressed {
             payload,
-            sent_feedback,
-            unsent_feedback,
+            mut sent_feedback,
+            mut unsent_feedback,
             ..
         } = follower
             .codec
-            .compress(&delta, &progress.error_feedback)
+            .compress(&delta, feedback)
             .map_err(TrainingError::from)?;
+        if task.data_of != self.identity.id() {
+            // Somebody else's work is nothing we have left to send.
+            sent_feedback.clone_from(&progress.error_feedback);
+            unsent_feedback.clone_from(&progress.error_feedback);
+        } else if task.fresh {
+            // What was put aside before is still to be sent, after this round as it would be without it.
+            let decay = self.info.spec.compression.feedback_decay;
+            for next in [&mut sent_feedback, &mut unsent_feedback] {
+                for (next, before) in next.iter_mut().zip(&progress.error_feedback) {
+                    *next += decay * before;
+                }
+            }
+        }
         let header = PacketHeader {
             run: self.info.run,
             volunteer: self.identity.id(),
@@ -148,8 +179,10 @@ impl Worker {
         let packet = header
             .seal(&payload, &self.identity)
             .map_err(TrainingError::from)?;
-        progress.optimiser = finished.optimiser;
-        match self.upload(&open, &packet).await {
+        if !task.fresh {
+            progress.optimiser = finished.optimiser;
+        }
+        match self.deliver(&open, &packet).await {
             Ok(receipt) => {
                 progress.error_feedback = sent_feedback;
                 progress.tokens += u64::from(tokens);
@@ -185,6 +218,7 @@ impl Worker {
                 packet: receipt.packet,
                 tokens: receipt.tokens,
                 received_at_ms: receipt.received_at_ms,
+                partner: receipt.partner,
             },
         });
     }
@@ -221,7 +255,7 @@ impl Worker {
             }
             let begun = now_ms();
             self.inner
-                .step(&assignment.batch(step as usize, &self.shards)?);
+                .step(&assignment.batch(step as usize, &self.texts.shards)?);
             unread += 1;
             if unread == READ_EVERY || step == 0 || step + 1 == steps {
                 let read = self.inner.read_losses().await?;
@@ -267,6 +301,7 @@ impl Worker {
     fn interrupted(&self, open: &OpenRound) -> bool {
         self.shared.stopping.get()
             || !self.shared.pauses().is_empty()
+            || self.shared.barred(open.round).is_some()
             || self
                 .shared
                 .open_round()
@@ -282,28 +317,30 @@ impl Worker {
         deadline.is_some_and(|at| now_ms() + self.step_ms * 1.5 + UPLOAD_MS > at)
     }
 
-    /// Uploads until there is a receipt, a refusal, or the round is over.
-    async fn upload(&self, open: &OpenRound, packet: &[u8]) -> Result<Receipt, ClientError> {
+    /// Commits to the packet, then uploads it, and does both again until there is a receipt, a refusal,
+    /// or the round is over. A commitment that was acknowledged is answered at once the second time.
+    async fn deliver(&self, open: &OpenRound, packet: &[u8]) -> Result<Receipt, ClientError> {
+        let name = Hash::of(packet);
         let mut wait = 500.0;
         loop {
-            let client = self.shared.link.borrow().client.clone();
-            let result = match client {
-                Some(client) => client.upload(packet, &self.info.coordinator).await,
-                None => Err(ClientError::Network("not connected".into())),
+            let link = self.shared.link.borrow();
+            // Whoever coordinates now signs the receipt.
+            let reached = link.client.clone().zip(link.info.clone());
+            drop(link);
+            let result = match (self.commit(open, name).await, reached) {
+                (Err(error), _) => Err(error),
+                (Ok(()), Some((client, info))) => client.upload(packet, &info.coordinator).await,
+                (Ok(()), None) => Err(ClientError::Network("not connected".into())),
             };
             let retry = match &result {
                 Err(ClientError::Network(_) | ClientError::Timeout) => true,
-                Err(ClientError::Refused(body)) => {
-                    matches!(body.code, ErrorCode::Busy | ErrorCode::Unavailable)
-                }
+                Err(ClientError::Refused(body)) => matches!(
+                    body.code,
+                    ErrorCode::Busy | ErrorCode::Unavailable | ErrorCode::NotCommitted
+                ),
                 _ => false,
             };
-            let over = self.shared.stopping.get()
-                || self
-                    .shared
-                    .open_round()
-                    .is_some_and(|now| now.round != open.round);
-            if !retry || over {
+            if !retry || self.is_over(open) {
                 return result;
             }
             sleep(wait).await;
@@ -311,8 +348,56 @@ impl Worker {
         }
     }
 
+    /// Gives the coordinator our word for one packet, and waits until it is durable there.
+    async fn commit(&self, open: &OpenRound, packet: Hash) -> Result<(), ClientError> {
+        let commitment = Commitment::sign(&self.info.run, open.round, packet, &self.identity);
+        self.shared.link.borrow_mut().commitment = None;
+        self.shared.send(ClientFrame::Commit {
+            round: open.round,
+            packet,
+            signature: commitment.signature,
+        });
+        let asked_at = now_ms();
+        loop {
+            let answer = self.shared.link.borrow().commitment.clone();
+            if let Some((_, answer)) = answer.filter(|(name, _)| *name == packet) {
+                return answer.map_err(ClientError::Refused);
+            }
+            if self.is_over(open) || now_ms() - asked_at > COMMIT_MS {
+                return Err(ClientError::Timeout);
+            }
+            // The link wakes the session with every answer; a lost one is asked for again.
+            let mut woken = Box::pin(self.shared.changed.wait().fuse());
+            let mut later = Box::pin(sleep(COMMIT_MS).fuse());
+            select_biased! {
+                () = woken => {}
+                () = later => {}
+            }
+        }
+    }
+
+    /// What the coordinator asked for in this round, or the usual.
+    fn task(&self, open: &OpenRound) -> Task {
+        let told = self.shared.link.borrow().task;
+        told.filter(|task| task.round == open.round)
+            .unwrap_or(Task {
+                round: open.round,
+                data_of: self.identity.id(),
+                fresh: false,
+            })
+    }
+
+    fn is_over(&self, open: &OpenRound) -> bool {
+        let now = self.shared.open_round();
+        self.shared.stopping.get() || now.is_some_and(|now| now.round != open.round)
+    }
+
     /// The round's assignment, with its shards fetched.
-    async fn prepare(&mut self, open: &OpenRound) -> Result<Assignment, WorkError> {
+    async fn prepare(
+        &mut self,
+        open: &OpenRound,
+        data_of: &VolunteerId,
+    ) -> Result<Assignment, WorkError> {
         let client = self
             .shared
             .link
@@ -321,35 +406,13 @@ impl Worker {
             .clone()
             .ok_or(WorkError::Disconnected)?;
         let spec = &self.info.spec;
-        let manifest = match &self.manifest {
-            Some(manifest) => manifest,
-            None => {
-                let bytes = client.blob(&spec.corpus, 16 * MAX_FRAME).await?;
-                let manifest = Manifest::from_json(&bytes).map_err(TrainingError::from)?;
-                self.manifest.insert(manifest)
-            }
-        };
-        let volunteer = self.identity.id();
-        let assignment = Assignment::new(spec, manifest, &open.seed, &volunteer, open.round)?;
-        while self.shards.len() + assignment.shards.len() > SHARDS {
-            if self.shards.pop_first().is_none() {
-                break;
-            }
-        }
-        for number in &assignment.shards {
-            let Some(shard) = manifest.train.get(*number) else {
-                continue;
-            };
-            if self.shards.contains_key(number) {
-                continue;
-            }
-            self.shared
-                .enter(State::Waiting, "Fetching the text to train on.");
-            let bytes = client.blob(&shard.hash, shard.tokens as usize * 2).await?;
-            let tokens = decode_shard(shard, manifest.vocabulary_size, &bytes)
-                .map_err(TrainingError::from)?;
-            self.shards.insert(*number, tokens);
-        }
+        let manifest = self.texts.manifest(&client, spec).await?;
+        let assignment = Assignment::new(spec, &manifest, &open.seed, data_of, open.round)?;
+        let shared = &self.shared;
+        let fetching = || shared.enter(State::Waiting, "Fetching the text to train on.");
+        self.texts
+            .fetch(&client, &manifest, &assignment.shards, fetching)
+            .await?;
         Ok(assignment)
     }
 }

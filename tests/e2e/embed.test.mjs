@@ -17,6 +17,7 @@ import { ME, training } from "./support/views.mjs";
 /** @typedef {Awaited<ReturnType<typeof site>>} Site */
 
 const RUN = { protocol: 1, run: "d4".repeat(32), spec: { name: "shakespeare" }, round: 12, base: "c3".repeat(32), checkpoint: { len: 4_214_784 }, held_out: [], unigram_entropy: 3.3 };
+const BLOG = { id: "example-blog", name: "Example blog", url: "https://blog.example", suspended: false, rounds: 3, packets: 4, tokens: 5, volunteers: 2, last_activity_ms: null, received: "0" };
 /** Bytes that may be fetched from us before consent, in one language. */
 const BEFORE_CONSENT = 50_000;
 const WITHIN = 30_000;
@@ -46,7 +47,10 @@ const PLAIN = `<covey-contribute run="shakespeare" partner="example-blog" power=
  */
 function on(name, body, options = {}) {
   test(name, { timeout: 180_000 }, async () => {
-    const home = await site({ "/v1/run": (_, response) => send(response, JSON.stringify(RUN), "application/json") });
+    const home = await site({
+      "/v1/run": (_, response) => send(response, JSON.stringify(RUN), "application/json"),
+      "/v1/partners/example-blog": (_, response) => send(response, JSON.stringify(BLOG), "application/json"),
+    });
     home.answers["/embed.js"] = withHeaders("embed.js", { "access-control-allow-origin": "*" });
     const host = await site();
     const url = `http://127.0.0.1:${host.port}`;
@@ -86,7 +90,7 @@ function on(name, body, options = {}) {
 /** Our frames on a page, in order, once there are so many. @param {Page} page @param {Site} home */
 async function ours(page, home, count = 1) {
   return until(`${count} frames of ours`, () => {
-    const found = page.frames().filter((frame) => frame.url() === `${home.url}/embed.html`);
+    const found = page.frames().filter((frame) => frame.url().split("?")[0] === `${home.url}/embed.html`);
     return found.length === count && found;
   }, WITHIN, 100);
 }
@@ -136,11 +140,48 @@ const call = (page, call) => page.evaluate((call) => /** @type {any} */ (documen
 const untouched = (home) => assert.deepEqual(home.requests.filter((path) => /module|worker|work\.js/.test(path)), []);
 
 describe("the element on a partner's page", () => {
+  on("a_suspended_partner_starts_nothing_and_ends_what_runs", async ({ page, home, show }) => {
+    await show(PLAIN);
+    const frame = await asking(page, home);
+    await contribute(frame);
+    const module = await worker(page);
+    await module.tell(training({ credit: { partner: "example-blog", refused: null, message: null } }));
+    await state(page, "working");
+    home.answers["/v1/partners/example-blog"] = (_, response) => send(response, JSON.stringify({ ...BLOG, suspended: true }), "application/json");
+    await module.tell(training({ credit: { partner: "example-blog", refused: "suspended", message: "Suspended." } }));
+    await module.intent("stop");
+    await module.tell(training({ state: "stopped" }));
+    await state(page, "failed", "partner_suspended");
+    await frame.getByText("partnership is suspended").waitFor();
+    assert.ok(await frame.locator("#contribute").isDisabled());
+    assert.deepEqual((await heard(page, "error")).map((event) => event.detail.code), ["partner_suspended"]);
+    await page.reload();
+    const [again] = await ours(page, home);
+    await state(page, "failed", "partner_suspended");
+    assert.ok(await again?.locator("#contribute").isDisabled());
+  });
+
+  on("only_the_frames_own_address_says_who_is_credited", async ({ page, home, show }) => {
+    // A page whose frame names nobody says afterwards that it is somebody.
+    await show(`<iframe id="f" src="${home.url}/embed.html" width="500" height="520"></iframe><script type="module">
+      const frame = document.querySelector("#f");
+      frame.addEventListener("load", () => {
+        const { port2 } = new MessageChannel();
+        frame.contentWindow.postMessage({ covey: 1, type: "hello", partner: "example-blog", power: 100, lang: "en" }, "*", [port2]);
+      });
+      frame.src = frame.src;
+    </script>`);
+    const frame = await asking(page, home);
+    assert.match(await frame.locator("#credit").innerText(), /^Nobody else is named/);
+    await contribute(frame);
+    assert.equal((await (await worker(page)).intent("start")).partner, null);
+  });
+
   on("consents_works_and_stops", async ({ page, home, errors, show }) => {
     await show(PLAIN);
     const frame = await asking(page, home);
     const terms = (await frame.locator("#terms").innerText()).replace(/\s+/g, " ");
-    for (const words of [/shakespeare/, new RegExp(`localhost:${home.port}`), /trained on the run’s text/, /Until you press Stop/, /earns the run’s token/, /shown by 127\.0\.0\.1:\d+/, /4\.21\s?MB/]) {
+    for (const words of [/shakespeare/, new RegExp(`localhost:${home.port}`), /trained on the run’s text/, /Until you press Stop/, /earns the run’s token/, /Example blog. is named on every receipt/, /shown by 127\.0\.0\.1:\d+/, /4\.21\s?MB/]) {
       assert.match(terms, words);
     }
     assert.equal(await frame.locator("#power-value").innerText(), "75 %");
@@ -150,7 +191,7 @@ describe("the element on a partner's page", () => {
     const module = await worker(page);
     const start = await module.intent("start");
     assert.deepEqual(start, { type: "start", coordinators: [home.url], backend: "auto", share: 75, slot: 0, partner: "example-blog" });
-    await module.tell(training(), { type: "receipt", receipt: { round: 12, packet: "e5".repeat(32), tokens: 20_480, received_at_ms: Date.now() } });
+    await module.tell(training(), { type: "receipt", receipt: { round: 12, packet: "e5".repeat(32), tokens: 20_480, received_at_ms: Date.now(), partner: "example-blog" } });
     await state(page, "working");
     await frame.getByText("Rounds accepted on this visit: 1").waitFor();
     await shot(page, "embed-working-light");
@@ -163,7 +204,7 @@ describe("the element on a partner's page", () => {
     const all = await heard(page);
     assert.ok(all.every((event) => event.bubbles && event.composed));
     assert.deepEqual((await heard(page, "ready"))[0].detail, { run: "shakespeare", operator: home.url });
-    assert.deepEqual((await heard(page, "receipt")).map((event) => event.detail), [{ round: 12, tokens: 20_480 }]);
+    assert.deepEqual((await heard(page, "receipt")).map((event) => event.detail), [{ round: 12, tokens: 20_480, partner: "example-blog" }]);
     assert.deepEqual((await heard(page, "progress"))[0].detail, { round: 12, step: 7, steps: 20, accepted: 0 });
     const said = JSON.stringify(all);
     for (const secret of [ME, "e5e5", "903", "245760"]) assert.ok(!said.includes(secret), `${secret} left the frame`);
@@ -574,7 +615,7 @@ describe("what it costs the page", () => {
     const module = await worker(page);
     for (let step = 0; step < 60; step += 1) {
       await module.tell(training({ step: step % 20, round: 12 + Math.floor(step / 20) }), { type: "loss", step, loss: 4, tokens: step });
-      if (step % 20 === 19) await module.tell({ type: "receipt", receipt: { round: 12, packet: "e5".repeat(32), tokens: 20_480, received_at_ms: Date.now() } });
+      if (step % 20 === 19) await module.tell({ type: "receipt", receipt: { round: 12, packet: "e5".repeat(32), tokens: 20_480, received_at_ms: Date.now(), partner: "example-blog" } });
       await page.waitForTimeout(40);
     }
     await call(page, "pause");

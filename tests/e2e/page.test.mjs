@@ -35,7 +35,7 @@ function on(name, body, options = {}) {
     page.on("pageerror", (error) => errors.push(error.message));
     page.on("console", (message) => {
       // Without a coordinator the browser itself notes that the run's description is not there.
-      if (message.type() === "error" && !message.location().url.endsWith("/v1/run")) errors.push(message.text());
+      if (message.type() === "error" && !/\/v1\/(run|witnesses)$/.test(message.location().url)) errors.push(message.text());
     });
     try {
       await body({ page, home, errors, context });
@@ -256,6 +256,40 @@ describe("load failures have their own words", () => {
     assert.ok(await page.locator("#contribute").isVisible(), "stopping while loading leads back to the terms");
   });
 
+  on("who_recomputed_the_run_and_who_disagrees_is_shown", async ({ page, home, errors }) => {
+    const said = (/** @type {number} */ n, /** @type {string} */ name, /** @type {number} */ round, /** @type {object} */ verdict) =>
+      ({ witness: `${n}`.repeat(64), signature: "", statement: { kind: "server", name, round, verdict } });
+    home.answers["/v1/witnesses"] = (_, response) => send(response, Buffer.from(JSON.stringify({
+      round: 12,
+      servers: [said(1, "a library", 12, { is: "agrees" }), said(2, "<b>another</b>", 9, { is: "agrees" })],
+      tabs: { agree: 3, round: 11, latest: [] },
+      disagreements: [said(3, "", 7, { is: "disagrees", place: "weights", number: 7, expected: THETA, found: ME })],
+    })), "application/json");
+    await contribute(page, home.url);
+    const module = await worker(page);
+    const connection = { url: home.url, connected: true, attempt: 0, retry_at_ms: null, error: null };
+    await module.tell(training({ connection }));
+    const panel = page.locator("#witnesses");
+    await panel.getByText("3 tabs agree up to round 11.").waitFor();
+    assert.deepEqual(await panel.locator("tbody tr").evaluateAll((rows) => rows.map((row) => /** @type {HTMLElement} */ (row).innerText.replace(/\s+/g, " "))), [
+      "A server 33333333\u2026 Round 7: the contributions add up to other weights than the record says.",
+      "a library 11111111\u2026 agrees with every round",
+      "<b>another</b> 22222222\u2026 agrees up to round 9, 3 rounds behind",
+    ]);
+    const disagreement = "This tab recomputed round 8 and disagrees: the contributions add up to other weights than the record says.";
+    await module.tell(training({ connection, disagreement, run: { ...RUN, coordinator: OTHER }, handover: { old: ME, new: OTHER, round: 6, changed_here: true } }));
+    await panel.getByRole("alert").waitFor();
+    assert.match(await panel.innerText(), /From round 6 on this run is coordinated by b2b2b2b2\u2026, which took it over from a1a1a1a1\u2026/);
+    for (const [name, scheme, width] of /** @type {const} */ ([["light", "light", 1280], ["dark", "dark", 1280], ["390", "light", 390]])) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.setViewportSize({ width, height: 900 });
+      assert.equal(await scrollsSideways(page), false);
+      await panel.scrollIntoViewIfNeeded();
+      await shot(page, `witness-panel-${name}`);
+    }
+    assert.deepEqual(errors, []);
+  });
+
   on("a_crash_offers_a_new_worker", async ({ page, home }) => {
     await contribute(page, home.url);
     const module = await worker(page);
@@ -369,6 +403,39 @@ describe("the live panel", () => {
     const starts = (await module.intents()).filter((intent) => intent.type === "start");
     assert.equal(starts.length, 2);
     assert.equal(starts[1].share, 100);
+  });
+
+  on("validating_is_chosen_told_and_remembered", async ({ page, home }) => {
+    await contribute(page, home.url);
+    const module = await worker(page);
+    await module.intent("start");
+    assert.equal((await module.intents()).filter((intent) => intent.type === "validate").length, 0, "off unless it was chosen");
+    const validation = { on: true, only: false, active: false, status: "Not active: nothing is staked on this tab\u2019s key.", stake: "0", rounds: 0, packets: 0, weights_set: null };
+    await module.tell(training());
+    assert.ok(await page.locator("#validate-only").isDisabled());
+    assert.ok(await page.locator("#validate-wallet").isHidden());
+    await page.check("#validate");
+    assert.deepEqual(await module.intent("validate"), { type: "validate", on: true, only: false });
+    await module.tell(training({ validation }));
+    await page.getByText("nothing is staked on this tab").waitFor();
+    assert.equal(await page.locator("#validate-wallet").getAttribute("href"), `wallet.html?validator=0x${ME}#stake`);
+    await page.check("#validate-only");
+    await page.waitForTimeout(100);
+    assert.deepEqual(await module.intent("validate"), { type: "validate", on: true, only: true });
+    await module.tell(training({ state: "validating", validation: { ...validation, only: true, active: true, status: "Active.", stake: "1234000000000", rounds: 3, packets: 12, weights_set: 4567 } }));
+    await page.getByText("Active.", { exact: true }).waitFor();
+    const shown = (await page.locator("#validate-numbers").innerText()).replace(/[\u202f\u00a0,.]/g, "");
+    assert.match(shown, /12[\s\S]*1234 \u03b1[\s\S]*4567/);
+    assert.ok(await page.locator("#validate-wallet").isHidden());
+    await page.reload();
+    await page.click("#contribute");
+    const again = await worker(page);
+    assert.deepEqual(await again.intent("validate"), { type: "validate", on: true, only: true });
+    await again.tell(training());
+    await page.uncheck("#validate");
+    await page.waitForTimeout(100);
+    assert.deepEqual(await again.intent("validate"), { type: "validate", on: false, only: false });
+    assert.ok(!(await page.locator("#validate-only").isChecked()));
   });
 
   on("another_backend_is_a_stop_and_a_start", async ({ page, home }) => {

@@ -346,6 +346,39 @@ describe("overview", () => {
     await dialog(page).waitFor();
     assert.equal((await scripted(page)).drafts.at(-1).call.call, "cancel_coldkey_swap");
   }, { change: (state) => void (state.overviews[ALICE].coldkeySwap = { newColdkeyHash: "aa".repeat(32), ready: 1500 }) });
+
+  const partners = [
+    { id: "moneyless", name: "Moneyless", url: "https://m.example", suspended: false },
+    { id: "news", name: "The news", url: "https://n.example", suspended: false, account: CAROL },
+    { id: "example-blog", name: "Example blog", url: "https://b.example", suspended: false, account: BOB },
+  ];
+  /** @type {Record<string, Answer>} */
+  const listed = { "/v1/partners": (_, response) => send(response, JSON.stringify({ partners }), "application/json") };
+
+  on("a_link_proposes_a_partner_and_only_a_hand_and_a_signature_share_anything", async ({ page, home, errors }) => {
+    await open(page, home, "wallet");
+    await page.getByRole("button", { name: "//Alice" }).click();
+    await page.goto(`${home.url}/wallet.html?partner=example-blog#overview`);
+    await page.locator("#share-card").waitFor();
+    assert.deepEqual(await page.locator("#share option").allInnerTexts(), ["The news (news)", "Example blog (example-blog)"]);
+    assert.equal(await page.locator("#share select").inputValue(), BOB);
+    assert.equal((await scripted(page)).drafts.length, 0);
+    await page.locator("#share input[name=percent]").fill("20");
+    await shot(page, "wallet-share-form");
+    await page.locator("#share").getByRole("button", { name: "Review and sign" }).click();
+    await dialog(page).waitFor();
+    assert.deepEqual((await scripted(page)).drafts.at(-1).call, { call: "set_revenue_share", args: { netuid: 1, partner: BOB, share: 13_107 } });
+    assert.deepEqual(errors, []);
+  }, { answers: listed });
+
+  on("a_share_that_was_signed_is_shown_and_can_be_ended", async ({ page, home }) => {
+    await as(page, home, "overview");
+    await page.getByText("20 % of what this account").waitFor();
+    assert.match(await page.locator("#share-now").innerText(), /The news/);
+    await page.getByRole("button", { name: "Share nothing any more" }).click();
+    await dialog(page).waitFor();
+    assert.deepEqual((await scripted(page)).drafts.at(-1).call, { call: "set_revenue_share", args: { netuid: 1, partner: null, share: 0 } });
+  }, { answers: listed, change: (state) => void (state.overviews[ALICE].revenueShare = { partner: CAROL, share: 13_107 }) });
 });
 
 describe("stake", () => {
@@ -420,6 +453,22 @@ describe("stake", () => {
     assert.deepEqual((await scripted(page)).drafts.at(-1).call, { call: "move_stake", args: {
       origin_hotkey: HOT_TWO, destination_hotkey: CAROL, origin_netuid: 1, destination_netuid: 1, alpha_amount: "210000000001",
     } });
+  });
+
+  on("a_tab_s_key_is_registered_as_a_validator_from_its_link", async ({ page, home }) => {
+    await as(page, home, "stake");
+    assert.ok(await page.locator("#register").isHidden(), "folded away until somebody asks for it");
+    await page.goto(`${home.url}/wallet.html?validator=${CAROL}#stake`);
+    await page.locator("#register").waitFor();
+    assert.equal(await page.locator("#register input[name=hotkey]").inputValue(), CAROL);
+    await page.locator("#register button[type=submit]").click();
+    await dialog(page).waitFor();
+    assert.deepEqual((await scripted(page)).drafts.at(-1).call, { call: "burned_register", args: { netuid: 1, hotkey: CAROL } });
+    await page.goto(`${home.url}/wallet.html?validator=nonsense#stake`);
+    await page.locator("#register-box summary").click();
+    await page.locator("#register input[name=hotkey]").fill("nonsense");
+    await page.locator("#register button[type=submit]").click();
+    await page.locator("#register .form-error").filter({ hasText: /address/ }).waitFor();
   });
 
   on("managers_show_take_stake_and_lock_mode_and_can_be_chosen", async ({ page, home }) => {

@@ -8,6 +8,7 @@ import { backendName, bytes, count, host, large, now, remaining, speed } from ".
 import { problem, unreachable } from "./problems.js";
 import { HashText, ProblemCard, ShareSlider } from "../elements/small.js";
 import { PeerTable } from "../elements/lists.js";
+import { WitnessList } from "../elements/witnesses.js";
 import { SampleBox } from "../elements/sample.js";
 
 /** @typedef {import("./types.js").View} View */
@@ -40,6 +41,7 @@ const SPOKEN = /** @type {Record<string, string>} */ ({
   catching_up: "Fetching the current model",
   waiting: "Waiting for the next round",
   training: "Training",
+  validating: "Scoring others\u2019 work",
   paused: "Paused",
   recovering: "Recovering",
   stopped: "Stopped",
@@ -79,6 +81,7 @@ export class Panel {
   volunteer = find("#volunteer", HashText);
   download = find("#download-model", HTMLAnchorElement);
   peers = find("#peers", PeerTable);
+  witnesses = find("#witnesses", WitnessList);
   sample = find("#sample", SampleBox);
   exportButton = find("#export", HTMLButtonElement);
   #spoken = "";
@@ -123,6 +126,7 @@ export class Panel {
     this.#machine(view);
     this.#model(view);
     this.peers.update(view.peers, view.volunteer);
+    this.witnesses.update(view);
     this.sample.possible = !failure && view.theta !== null && view.state !== "stopped" && view.state !== "failed";
     this.sample.draw();
     const title = failure ? "Stopped" : view.state === "paused" ? "Paused" : view.round === null ? "Starting" : `Round ${count(view.round)}`;

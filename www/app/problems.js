@@ -144,6 +144,12 @@ const WORDS = {
     remedy: ["Start again to join the model it trains now."],
     action: "restart",
   },
+  two_coordinators: {
+    title: "Two coordinators claim this run",
+    text: "The coordinator that this browser knew is gone, and two others go on with the run from what you agreed to. Nothing here chooses between them.",
+    remedy: ["Read who they are below, and open the page of the one you trust.", "Mirrors and witnesses of the run can tell you what they recomputed."],
+    action: "restart",
+  },
   replaced: {
     title: "This volunteer went on somewhere else",
     text: "A newer tab or browser connected with the same identity, so this one stopped.",

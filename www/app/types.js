@@ -15,6 +15,7 @@
  *   | {type: "pause"} | {type: "resume"} | {type: "stop"} | {type: "forget"} | {type: "export_identity"}
  *   | {type: "sign_session", text: string}
  *   | {type: "share", value: Share}
+ *   | {type: "validate", on: boolean, only: boolean}
  *   | ({type: "environment"} & Facts)
  *   | {type: "override", reason: OverridableReason, on: boolean}
  *   | {type: "sample", prompt: string, tokens: number, temperature: number}} Intent
@@ -26,7 +27,7 @@
  */
 
 /**
- * @typedef {"idle" | "probing" | "connecting" | "catching_up" | "waiting" | "training" | "uploading"
+ * @typedef {"idle" | "probing" | "connecting" | "catching_up" | "waiting" | "training" | "validating" | "uploading"
  *   | "applying" | "paused" | "recovering" | "stopped" | "failed"} State
  */
 
@@ -36,7 +37,7 @@
  *   flex_ms: number | null, forced: boolean}} Backend
  */
 /**
- * @typedef {{id: string, name: string, parameters: number, context: number, vocabulary: number,
+ * @typedef {{id: string, coordinator?: string, name: string, parameters: number, context: number, vocabulary: number,
  *   inner_steps: number, summary: string}} Run
  */
 /**
@@ -47,9 +48,18 @@
  * @typedef {{url: string | null, connected: boolean, attempt: number, retry_at_ms: number | null,
  *   error: string | null}} Connection
  */
+/**
+ * Scoring others' work. The stake is in base units; rounds and packets are this visit's.
+ * @typedef {{on: boolean, only: boolean, active: boolean, status: string, stake: string | null,
+ *   rounds: number, packets: number, weights_set: number | null}} Validation
+ */
 /** @typedef {{round: number, loss: number}} HeldOut */
 /** @typedef {{step: number, loss: number, tokens: number}} Loss */
-/** @typedef {{round: number, packet: string, tokens: number, received_at_ms: number}} Receipt */
+/** @typedef {{round: number, packet: string, tokens: number, received_at_ms: number, partner: string | null}} Receipt */
+/**
+ * Whether the site that the page named is credited; `refused` says why not.
+ * @typedef {{partner: string, refused: "unknown" | "suspended" | null, message: string | null}} Credit
+ */
 /** @typedef {{round: number, code: string, message: string}} Rejection */
 
 /**
@@ -78,7 +88,11 @@
  * @property {HeldOut[]} held_out
  * @property {{total: number, volunteers: Peer[]}} peers
  * @property {Connection} connection
+ * @property {Validation} validation
+ * @property {Credit | null} credit
  * @property {string | null} resumed
+ * @property {{old: string, new: string, round: number, changed_here: boolean} | null} handover
+ * @property {string | null} disagreement
  */
 
 /**

@@ -25,7 +25,7 @@ export class ReceiptList extends HTMLElement {
     const row = make("tr", {},
       cell("th", count(receipt.round)),
       cell("td", count(receipt.tokens), "num"),
-      make("td", {}, packet),
+      make("td", {}, packet, ...(receipt.partner ? [make("small", { class: "soft", text: ` for ${receipt.partner}` })] : [])),
       cell("td", timeOfDay(receipt.received_at_ms), "num"));
     row.dataset.packet = receipt.packet;
     this.#prepend(row);

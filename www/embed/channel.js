@@ -10,8 +10,8 @@
 import { nearestShare } from "../app/settings.js";
 
 export const PROTOCOL = 1;
-/** Characters a partner's id may have: it is shown in the terms, and must not be able to say anything. */
-const PARTNER = /^[a-z0-9][a-z0-9._-]{0,63}$/i;
+/** A partner's id: it is shown in the terms, and must not be able to say anything. */
+const PARTNER = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
 /** A run is named or given by the start of its id; it is compared and never shown. */
 const RUN = /^.{1,128}$/;
 const THEMES = ["auto", "light", "dark"];
@@ -21,7 +21,7 @@ const COMMANDS = /** @type {const} */ (["pause", "resume", "stop", "attention"])
 /**
  * @typedef {object} Wishes what the page asks for, checked
  * @property {string | null} run
- * @property {string | null} partner
+ * @property {string | null} partner whom it names; whose frame this is, the frame's own address says
  * @property {import("../app/types.js").Share} power
  * @property {string} theme
  * @property {string} lang
@@ -44,6 +44,16 @@ export function read(said) {
   };
   const wishes = { run: name("run", RUN), partner: name("partner", PARTNER), power: power(said.power), theme: theme(said.theme), lang: lang(said.lang) };
   return { wishes, ignored };
+}
+
+/**
+ * Whose frame this is: the partner that our own address names, because the operator's list of sites that
+ * may show this frame goes by that address. What the page says beside it credits nobody.
+ * @param {string} search the address's query
+ */
+export function partnerOf(search) {
+  const named = new URLSearchParams(search).get("partner");
+  return named !== null && PARTNER.test(named) ? named : null;
 }
 
 /** @param {unknown} value */

@@ -11,7 +11,7 @@ import { Payout } from "../app/payout.js";
 import { find, Frame, setText, show } from "../app/dom.js";
 import { bytes, count, host } from "../app/format.js";
 import { nearestShare } from "../app/settings.js";
-import { Channel } from "./channel.js";
+import { Channel, partnerOf } from "./channel.js";
 import { Gesture } from "./gesture.js";
 import { progress, reduced } from "./reduced.js";
 import { Sight } from "./sight.js";
@@ -47,6 +47,10 @@ let words = english;
 let wishes = null;
 /** @type {{id: string, name: string, round: number, weights: number | null} | null} */
 let run = null;
+/** Whose frame this is, and what the operator says of that partner. */
+const named = partnerOf(location.search);
+/** @type {{id: string, name: string, suspended: boolean, account: boolean} | null} */
+let partner = null;
 /** Why nothing can begin, as a word; null when it can. @type {keyof Words | null} */
 let barred = "loading_run";
 /** Said under the button until something else happens. @type {keyof Words | null} */
@@ -57,6 +61,8 @@ let consented = false;
 /** Counts the consents: one that was taken back while the program was fetched begins nothing later. */
 let consents = 0;
 let accepted = 0;
+/** Whom the newest receipt names. @type {string | null} */
+let credited = null;
 /** @type {Work | null} */
 let work = null;
 let told = "";
@@ -133,6 +139,9 @@ async function introduce() {
   sight.watch([terms, contribute]);
   setText(text("operator"), location.host);
   find("#more", HTMLAnchorElement).href = new URL("/", location.href).href;
+  // Both lead to pages of their own: no share of anybody's earnings is set in a frame.
+  find("#partner-page", HTMLAnchorElement).href = `partners.html?id=${named ?? ""}`;
+  find("#partner-share", HTMLAnchorElement).href = `wallet.html?partner=${named ?? ""}#overview`;
   await ask();
 }
 
@@ -140,12 +149,12 @@ async function introduce() {
 async function ask() {
   drawing.request();
   tell();
-  run = await describe();
+  [run, partner] = await Promise.all([describe(), describePartner()]);
   const wanted = wishes?.run;
-  barred = run === null ? "no_run" : wanted && wanted !== run.name && !run.id.startsWith(wanted.toLowerCase()) ? "wrong_run" : null;
-  if (barred) channel.tell({ type: "error", code: barred, message: fill(words[barred], { run: run?.name ?? "" }) });
+  barred = run === null ? "no_run" : wanted && wanted !== run.name && !run.id.startsWith(wanted.toLowerCase()) ? "wrong_run" : partner?.suspended ? "partner_suspended" : null;
+  if (barred) channel.tell({ type: "error", code: barred, message: fill(words[barred], { run: run?.name ?? "", partner: partner?.name ?? "" }) });
   else channel.tell({ type: "ready", run: run?.name ?? null });
-  if (barred === "no_run") setTimeout(ask, ASK_AGAIN);
+  if (barred === "no_run" || barred === "partner_suspended") setTimeout(ask, ASK_AGAIN);
   // Drawn before it is told: whoever hears that consent is asked for may lead the visitor here at once.
   draw();
   tell();
@@ -162,6 +171,19 @@ async function describe() {
       id: String(said.run ?? ""), name: said.spec.name.slice(0, 64), round: Number(said.round) || 0,
       weights: Number.isFinite(weights) && weights > 0 ? weights : null,
     };
+  } catch {
+    return null;
+  }
+}
+
+/** Whose frame this is, as the operator knows that partner; null when it does not. */
+async function describePartner() {
+  if (named === null) return null;
+  try {
+    const response = await fetch(`/v1/partners/${named}`, { credentials: "omit", cache: "no-store", signal: AbortSignal.timeout(RUN_WITHIN) });
+    const said = await response.json();
+    if (!response.ok || typeof said?.name !== "string") return null;
+    return { id: named, name: said.name.slice(0, 64), suspended: said.suspended === true, account: typeof said.account === "string" };
   } catch {
     return null;
   }
@@ -186,6 +208,7 @@ async function consent(event) {
   consents += 1;
   const mine = consents;
   accepted = 0;
+  credited = null;
   show(terms, false);
   show(panel, true);
   document.body.dataset.phase = "work";
@@ -195,17 +218,19 @@ async function consent(event) {
   const { Work } = await import("./work.js");
   work ??= new Work({
     changed() {
+      if (work?.view?.credit?.refused === "suspended") suspended();
       tell();
       drawing.request();
       if (work?.problem) finish();
     },
     receipt(receipt) {
       accepted += 1;
-      channel.tell({ type: "receipt", round: receipt.round, tokens: receipt.tokens });
+      credited = receipt.partner;
+      channel.tell({ type: "receipt", round: receipt.round, tokens: receipt.tokens, partner: receipt.partner });
     },
     signed: (answer) => payout.signed(answer),
   });
-  if (consented && mine === consents) await work.begin({ share: share(), partner: wishes.partner });
+  if (consented && mine === consents) await work.begin({ share: share(), partner: named });
 }
 
 /** Stops, and takes the consent back: the next start is another click. */
@@ -215,6 +240,15 @@ async function end() {
   tell();
   await stopping;
   finish();
+}
+
+/** The operator suspended this site's partnership while we worked: what the frame was agreed to for is over. */
+function suspended() {
+  if (!consented || barred === "partner_suspended") return;
+  barred = "partner_suspended";
+  channel.tell({ type: "error", code: barred, message: fill(words[barred], { partner: partner?.name ?? "" }) });
+  setTimeout(ask, ASK_AGAIN);
+  end();
 }
 
 /** Back to the terms, with the reason if something failed. */
@@ -296,12 +330,12 @@ const isolated = (text) => `\u2068${text}\u2069`;
 
 function draw() {
   const { state, reason } = situation();
-  const values = { run: run?.name ?? "", round: count(run?.round ?? 0), weights: run?.weights ? isolated(bytes(run.weights)) : "" };
+  const values = { partner: partner?.name ?? named ?? "", run: run?.name ?? "", round: count(run?.round ?? 0), weights: run?.weights ? isolated(bytes(run.weights)) : "" };
   setText(text("run-name"), run?.name ?? "");
   setText(text("run-words"), run ? fill(words.run_size, values) : barred === "loading_run" ? words.loading_run : words.no_run);
   setText(text("data"), run?.weights ? fill(words.data, values) : words.data_unsized);
   const where = host(channel.origin ?? "");
-  setText(text("credit"), fill(words.credit, { host: where }));
+  setText(text("credit"), fill(partner ? words.credit : named ? words.credit_unknown : words.credit_none, { host: where, partner: isolated(values.partner) }));
   setText(text("power-value"), `${share()} %`);
   power.setAttribute("aria-valuetext", `${share()} %`);
 
@@ -327,6 +361,8 @@ function draw() {
   setText(text("numbers"), !view ? (work?.loaded ? fill(words.loaded, { bytes: isolated(bytes(work.loaded)) }) : "")
     : view.round === null ? "" : fill(words.step, { round: count(view.round), step: count(view.step), steps: count(view.steps) }));
   setText(text("accepted"), fill(words.accepted, { n: count(accepted) }));
+  setText(text("credited"), credited ? fill(words.credited, { partner: isolated(values.partner) }) : "");
+  for (const [id, there] of /** @type {const} */ ([["partner-page", partner !== null], ["partner-share", partner?.account === true]])) show(text(id), there);
   const paused = state === "paused" && reason ? /** @type {Record<string, string>} */ (words)[`p_${reason}`] : undefined;
   show(text("notice"), Boolean(paused));
   setText(text("notice-words"), paused ?? "");

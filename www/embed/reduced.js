@@ -11,7 +11,7 @@
 /**
  * @typedef {{type: "ready", run: string | null} | {type: "state", state: EmbedState, reason: string | null}
  *   | {type: "progress", round: number, step: number, steps: number, accepted: number}
- *   | {type: "receipt", round: number, tokens: number}
+ *   | {type: "receipt", round: number, tokens: number, partner: string | null}
  *   | {type: "error", code: string, message: string}} Told
  */
 

@@ -23,6 +23,9 @@ export const moveStake = (from, to, amount) => ({ call: "move_stake", args: {
   origin_hotkey: from, destination_hotkey: to, origin_netuid: NETUID, destination_netuid: NETUID, alpha_amount: amount,
 } });
 
+/** @param {string} hotkey @returns {Call} */
+export const register = (hotkey) => ({ call: "burned_register", args: { netuid: NETUID, hotkey } });
+
 /** @param {string} hotkey @param {string} amount @returns {Call} */
 export const lock = (hotkey, amount) => ({ call: "lock_stake", args: { hotkey, netuid: NETUID, amount } });
 
@@ -37,6 +40,9 @@ export const unlock = (amount) => ({ call: "unlock_stake", args: { netuid: NETUI
 
 /** @param {boolean} enabled @returns {Call} */
 export const rejectLocked = (enabled) => ({ call: "set_reject_locked_alpha", args: { enabled } });
+
+/** @param {string | null} partner @param {number} share of 65535 @returns {Call} */
+export const shareRevenue = (partner, share) => ({ call: "set_revenue_share", args: { netuid: NETUID, partner, share } });
 
 /** @param {number} proposal @returns {Call} */
 export const approve = (proposal) => ({ call: "approve", args: { proposal } });

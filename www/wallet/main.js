@@ -24,6 +24,7 @@ import { LocksView } from "./views/locks.js";
 import { NoticesView } from "./views/notices.js";
 import { OverviewView } from "./views/overview.js";
 import { OwnershipView } from "./views/ownership.js";
+import { ShareView } from "./views/share.js";
 import { StakeView } from "./views/stake.js";
 
 /** @typedef {import("./model.js").App} App */
@@ -133,9 +134,10 @@ async function start() {
   notices = new NoticesView(app);
   const request = asked();
   const authorise = request ? new AuthoriseView(app, request) : null;
+  const [overview, share] = [new OverviewView(app), new ShareView(app)];
   /** @type {Record<string, {draw: () => void}>} */
   const views = {
-    wallet: new AccountView(app), overview: new OverviewView(app), stake: new StakeView(app), locks: new LocksView(app),
+    wallet: new AccountView(app), overview: { draw: () => [overview, share].forEach((view) => view.draw()) }, stake: new StakeView(app), locks: new LocksView(app),
     ownership: new OwnershipView(app), notices, history: new HistoryView(app),
   };
   let shown = "";

@@ -26,6 +26,7 @@ const REMEDY = {
   UnlockAmountTooHigh: "Choose an amount within what is locked.",
   TooManyUnlocks: "Wait until one of the pending requests has ended.",
   InsiderLockMustBeAnnounced: "Choose \u201cUnlock\u201d instead: it is public from the moment you sign it.",
+  RevenueShareTooHigh: "Choose a smaller part: less than half can be shared.",
   NotACouncilKey: "Sign with an account that is in the council.",
   AlreadyApproved: "Nothing more to do with this key.",
   NoSuchProposal: "It was carried out, or became void.",

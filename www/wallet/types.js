@@ -84,6 +84,7 @@
  * @property {boolean} newLocksPerpetual
  * @property {EarningView[]} earnings  Oldest first.
  * @property {{ sessionKey: string, expiresAtMs: number }[]} sessions
+ * @property {{ partner: string, share: number } | null} revenueShare  of 65535, of what contributing earns
  * @property {{ newColdkeyHash: string, ready: number } | null} coldkeySwap
  *
  * @typedef {object} Quote
@@ -133,7 +134,7 @@
  *
  * @typedef {object} NoticeView
  * @property {number} id
- * @property {string} kind        "unlock" | "decay" | "locked_transfer" | "takeover" | "governance" | "coldkey_swap" | "resignation"
+ * @property {string} kind        "unlock" | "decay" | "locked_transfer" | "takeover" | "governance" | "coldkey_swap" | "resignation" | "partnership"
  * @property {string} title       One sentence with amounts and names.
  * @property {string} account     The account it concerns, SS58, or "".
  * @property {boolean} insider

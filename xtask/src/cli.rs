@@ -52,6 +52,9 @@ pub struct Start {
     /// Address for volunteers.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub listen: String,
+    /// Address for the operator: /status and /metrics, for who has the data folder's admin.token.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090")]
+    pub admin_listen: String,
     /// Where the run is kept. Default: a folder in data/ named after the model and the corpus, so
     /// that another of either begins another run and the same ones continue.
     #[arg(long, value_name = "DIR")]
@@ -97,14 +100,17 @@ pub struct Test {
     /// What to test. Default: all of it.
     #[arg(value_enum)]
     pub part: Option<Part>,
-    /// Also run what takes many minutes.
+    /// Also run what takes many minutes: thousands of simulated rounds, and every fuzz target.
     #[arg(long)]
     pub long: bool,
+    /// Seconds for each fuzz target, with --long or as the part of its own.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub long_seconds: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Part {
-    /// Formatting, and clippy on every crate.
+    /// Formatting, clippy on every crate, and licences and sources of dependencies.
     Lint,
     /// Every crate's own tests, natively.
     Unit,
@@ -116,6 +122,9 @@ pub enum Part {
     Wallet,
     /// The page and a whole run in a real browser.
     E2e,
+    /// Every decoder and the journal under a fuzzer; part of everything only with --long. Needs a C++
+    /// compiler. What it learns is kept in the cache folder.
+    Fuzz,
 }
 
 #[derive(Debug, Args)]

@@ -47,6 +47,11 @@ impl Dirs {
         self.cache.join("wasm")
     }
 
+    /// Target folder of the fuzz targets, what they learnt and what they failed on.
+    pub fn fuzz(&self) -> PathBuf {
+        self.cache.join("fuzz")
+    }
+
     /// npm's packages, and a copy of the browser tests beside them.
     pub fn node(&self) -> PathBuf {
         self.cache.join("node")

@@ -25,7 +25,8 @@ const READY_WITHIN: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(200);
 
 pub fn start(dirs: &Dirs, arguments: &cli::Start) -> Result<ExitCode> {
-    let address = address(&arguments.listen)?;
+    let public = address("--listen", &arguments.listen)?;
+    let operator = address("--admin-listen", &arguments.admin_listen)?;
     let mut steps = Steps::of(4);
     steps.step("Browser module", || wasm::build(dirs, false))?;
     let program = steps.step("Coordinator", || shell::program(dirs, "covey-coordinator"))?;
@@ -41,12 +42,8 @@ pub fn start(dirs: &Dirs, arguments: &cli::Start) -> Result<ExitCode> {
     };
     let mut child = steps.step("Start", || {
         // Checked only now: the port may be taken or freed while the build runs.
-        if let Err(error) = TcpListener::bind(address) {
-            bail!(
-                "{address} cannot be listened on ({error}); is another coordinator running? Name \
-                 another address, such as --listen 127.0.0.1:8081"
-            );
-        }
+        is_free("--listen", public)?;
+        is_free("--admin-listen", operator)?;
         ctrlc::set_handler(|| {
             INTERRUPTS.fetch_add(1, Ordering::SeqCst);
         })?;
@@ -56,6 +53,8 @@ pub fn start(dirs: &Dirs, arguments: &cli::Start) -> Result<ExitCode> {
             .args([
                 "--listen",
                 &arguments.listen,
+                "--admin-listen",
+                &operator.to_string(),
                 "--model",
                 arguments.model.name(),
             ])
@@ -67,16 +66,18 @@ pub fn start(dirs: &Dirs, arguments: &cli::Start) -> Result<ExitCode> {
             .arg(dirs.www())
             .stdin(Stdio::null());
         let mut child = spawn_apart(&mut command)?;
-        wait_until_ready(&mut child, address)?;
+        wait_until_ready(&mut child, public)?;
         Ok(child)
     })?;
-    let url = page(address);
+    let url = page(public);
     eprintln!(
         "\n    Covey is running: {url}\n\n    Open it in two browsers or tabs and press Contribute. \
-         The run is kept in\n    {}. Press Ctrl-C to stop.\n",
-        data.display()
+         The run is kept in\n    {data}. Press Ctrl-C to stop.\n\n    \
+         For you alone: {}/status asks for a password, which is in\n    {data}/admin.token.\n",
+        page(operator),
+        data = data.display()
     );
-    if !address.ip().is_loopback() {
+    if !public.ip().is_loopback() {
         eprintln!(
             "    Other machines need HTTPS in front of it: browsers give WebGPU and storage only to \
              secure pages.\n"
@@ -94,12 +95,24 @@ pub fn start(dirs: &Dirs, arguments: &cli::Start) -> Result<ExitCode> {
     )
 }
 
-fn address(listen: &str) -> Result<SocketAddr> {
+/// Says what to do when an address is taken.
+fn is_free(flag: &str, address: SocketAddr) -> Result<()> {
+    if let Err(error) = TcpListener::bind(address) {
+        let next = address.port().saturating_add(1);
+        bail!(
+            "{address} cannot be listened on ({error}); is another coordinator running? Name another \
+             address, such as {flag} 127.0.0.1:{next}"
+        );
+    }
+    Ok(())
+}
+
+fn address(flag: &str, listen: &str) -> Result<SocketAddr> {
     listen
         .to_socket_addrs()
         .ok()
         .and_then(|mut addresses| addresses.next())
-        .ok_or_else(|| anyhow!("--listen {listen} is not an address such as 127.0.0.1:8080"))
+        .ok_or_else(|| anyhow!("{flag} {listen} is not an address such as 127.0.0.1:8080"))
 }
 
 /// The page's address on this machine. By name, not by number: browsers trust `localhost`.
@@ -219,11 +232,11 @@ mod tests {
 
     #[test]
     fn printed_page_is_one_browsers_trust() {
-        let url = |listen| page(address(listen).unwrap());
+        let url = |listen| page(address("--listen", listen).unwrap());
         assert_eq!(url("127.0.0.1:8080"), "http://localhost:8080");
         assert_eq!(url("0.0.0.0:80"), "http://localhost:80");
         assert_eq!(url("192.0.2.7:8080"), "http://192.0.2.7:8080");
-        assert!(address("8080").is_err());
+        assert!(address("--listen", "8080").is_err());
     }
 
     #[test]

@@ -18,11 +18,11 @@ use covey_protocol::{
     Hash, Round, VolunteerId,
     corpus::Manifest,
     packet::Packet,
-    record::{Exclusion, ExclusionReason},
+    record::{Agreement, Exclusion, ExclusionReason, Replica},
 };
-use covey_rounds::Acceptance;
+use covey_rounds::{Acceptance, Pair};
 use covey_scoring::{
-    Book, Checks, Delivered, Evaluation, Evidence, Finding, Rules, Submitted, Verdicts, Work,
+    Book, Checks, Delivered, Evaluation, Evidence, Finding, Rules, Tolerance, Verdicts, Work,
     loss::{EVALUATION_SHARE, loss_score},
 };
 use covey_training::{
@@ -72,11 +72,52 @@ pub struct Closed<'a> {
     pub probe: Hash,
     /// The round's base weights.
     pub theta: &'a [f32],
+    /// In the order in which they were committed to.
     pub packets: &'a [Received],
-    /// Volunteers that stayed to the end and delivered nothing.
+    /// Volunteers that stayed to the end, or committed, and delivered nothing.
     pub missing: &'a [VolunteerId],
     /// What was merged in the round before.
     pub last_round: &'a [SparseUpdate],
+    /// Whose packet is another one's work, computed again.
+    pub replicas: &'a [Pair],
+}
+
+impl Closed<'_> {
+    fn packet(&self, volunteer: &VolunteerId) -> Option<&Received> {
+        let mut packets = self.packets.iter();
+        packets.find(|received| received.acceptance.volunteer == *volunteer)
+    }
+
+    /// Whose data a volunteer worked on.
+    fn data_of(&self, volunteer: &VolunteerId) -> VolunteerId {
+        let pair = self.replicas.iter().find(|pair| pair.by == *volunteer);
+        pair.map_or(*volunteer, |pair| pair.of)
+    }
+
+    /// Whether a packet is there twice, this being the one that was computed again.
+    fn is_second(&self, volunteer: &VolunteerId) -> bool {
+        let of = self.data_of(volunteer);
+        of != *volunteer && self.packet(&of).is_some()
+    }
+
+    /// What comparing the replicas with their originals shows. Unequal numbers of steps show nothing.
+    #[must_use]
+    pub fn compare(&self) -> Vec<Replica> {
+        let compared = |pair: &Pair| {
+            let (one, other) = (self.packet(&pair.of)?, self.packet(&pair.by)?);
+            let agreement = if one.acceptance.inner_steps == other.acceptance.inner_steps {
+                Tolerance::between(pair.backends).compare(&one.update, &other.update)
+            } else {
+                Agreement::Open
+            };
+            Some(Replica {
+                of: pair.of,
+                by: pair.by,
+                agreement,
+            })
+        };
+        self.replicas.iter().filter_map(compared).collect()
+    }
 }
 
 /// Outcome of the fast checks for one packet.
@@ -123,21 +164,43 @@ impl Assessment {
     /// The fast checks, one outcome per packet in the same order.
     #[must_use]
     pub fn screen(&self, book: &Book, closed: &Closed<'_>) -> Vec<Screened> {
-        let packets: Vec<Submitted<'_>> = closed
+        // A replica resembles its original, as it should.
+        let second = |received: &Received| closed.is_second(&received.acceptance.volunteer);
+        let packets: Vec<&SparseUpdate> = closed
             .packets
             .iter()
-            .map(|received| Submitted {
-                volunteer: received.acceptance.volunteer,
-                received_at_ms: received.acceptance.received_at_ms,
-                update: &received.update,
-            })
+            .filter(|received| !second(received))
+            .map(|received| &received.update)
             .collect();
-        self.checks
-            .judge(closed.round.0, &packets, closed.last_round)
-            .into_iter()
-            .zip(closed.packets)
-            .map(|(finding, received)| {
+        let findings = self
+            .checks
+            .judge(closed.round.0, &packets, closed.last_round);
+        let disputed: BTreeSet<VolunteerId> = closed
+            .compare()
+            .iter()
+            .filter(|replica| replica.agreement == Agreement::Disputed)
+            .map(|replica| replica.of)
+            .collect();
+        let mut findings = findings.into_iter();
+        closed
+            .packets
+            .iter()
+            .map(|received| {
                 let volunteer = &received.acceptance.volunteer;
+                let found = if second(received) {
+                    None
+                } else {
+                    findings.next()
+                };
+                let Some(mut finding) = found else {
+                    return Screened {
+                        finding: Finding::CLEAR,
+                        out: Some(ExclusionReason::Replica),
+                    };
+                };
+                if disputed.contains(volunteer) {
+                    finding.fault = finding.fault.or(Some(ExclusionReason::Disputed));
+                }
                 let out = book.screen(closed.round, volunteer, &received.payload, &finding);
                 Screened { finding, out }
             })
@@ -169,7 +232,7 @@ impl Assessment {
             self.engine.spec(),
             &self.manifest,
             &closed.seed,
-            &received.acceptance.volunteer,
+            &closed.data_of(&received.acceptance.volunteer),
             closed.round,
         )
     }
@@ -185,7 +248,7 @@ impl Assessment {
         closed: &Closed<'_>,
         screened: &[Screened],
         tokens: &BTreeMap<usize, Vec<u16>>,
-        go_on: impl FnMut() -> bool,
+        mut go_on: impl FnMut() -> bool,
     ) -> Result<BTreeMap<VolunteerId, Evaluation>, TrainingError> {
         let context = self.engine.spec().model.context;
         let random = held_out_sample(&self.held_out, context, self.sequences, &closed.probe)?;
@@ -215,7 +278,7 @@ impl Assessment {
         let rate = EVALUATION_SHARE as f32 * self.engine.spec().outer.lr;
         let measured = self
             .assessor
-            .measure(closed.theta, rate, &trials, &random, go_on)
+            .measure(closed.theta, rate, &trials, &random, async || go_on())
             .await?;
         Ok(field
             .iter()
@@ -243,15 +306,17 @@ impl Assessment {
                     inner_steps,
                     ..
                 } = received.acceptance;
-                Evidence {
-                    volunteer,
-                    work: Work::Delivered(Delivered {
+                let work = if screened.out == Some(ExclusionReason::Replica) {
+                    Work::Recomputed
+                } else {
+                    Work::Delivered(Delivered {
                         payload: received.payload,
                         claimed: f64::from(inner_steps) / steps,
                         finding: screened.finding,
                         evaluation: evaluations.get(&volunteer).copied(),
-                    }),
-                }
+                    })
+                };
+                Evidence { volunteer, work }
             });
         let missing = closed.missing.iter().map(|volunteer| Evidence {
             volunteer: *volunteer,

@@ -6,7 +6,13 @@
 //!   coordinator.key   32 secret bytes, mode 600: signs records and receipts, keys the rounds' seeds
 //!   journal.redb      packets of the open round, acceptances, records, checkpoints, held-out losses
 //!   ledger.redb       the ledger's journal, what is looked up in it, its snapshots
-//!   admin.token       64 hex digits, mode 600: lets the operator move a development run's clock
+//!   validations.redb  validators' signed sheets of scores
+//!   witnesses.json    who recomputed the run, as far as they told
+//!   handovers.json    how this coordinator took the run over, if it did
+//!   mirror.json       what is followed, in a mirror's folder; no coordinator starts there
+//!   witness.json      a mirror's newest signed statement
+//!   admin.token       64 hex digits, mode 600: opens the operator's interface
+//!   ledger.id         hash of the ledger's first entry: a ledger that was lost is never founded anew
 //!   blobs/HASH        checkpoints, merged updates and the corpus manifest, named by their BLAKE3 hash
 //! ```
 //!
@@ -29,16 +35,24 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Creates the folders that are missing.
+    /// Creates the folders that are missing, and sees whether they can be written to: a folder that is
+    /// read-only or full is best found before anything is done with it.
     ///
     /// # Errors
-    /// When a folder cannot be created.
+    /// When a folder cannot be created or written to.
     pub fn create(root: &Path) -> Result<Self, CoordinatorError> {
         let this = Self {
             root: root.to_owned(),
         };
-        let blobs = this.blobs();
-        fs::create_dir_all(&blobs).map_err(CoordinatorError::file(blobs))?;
+        let probe = root.join("probe.new");
+        fs::create_dir_all(this.blobs())
+            .and_then(|()| fs::write(&probe, b"x"))
+            .map_err(|source| CoordinatorError::NotWritable {
+                path: root.to_owned(),
+                source,
+            })?;
+        // Another coordinator may have tried at the same time; its lock comes later.
+        let _ = fs::remove_file(probe);
         Ok(this)
     }
 
@@ -68,8 +82,38 @@ impl DataDir {
     }
 
     #[must_use]
+    pub fn validations(&self) -> PathBuf {
+        self.root.join("validations.redb")
+    }
+
+    #[must_use]
+    pub fn ledger_id(&self) -> PathBuf {
+        self.root.join("ledger.id")
+    }
+
+    #[must_use]
     pub fn admin_token(&self) -> PathBuf {
         self.root.join("admin.token")
+    }
+
+    #[must_use]
+    pub fn witnesses(&self) -> PathBuf {
+        self.root.join("witnesses.json")
+    }
+
+    #[must_use]
+    pub fn handovers(&self) -> PathBuf {
+        self.root.join("handovers.json")
+    }
+
+    #[must_use]
+    pub fn mirror(&self) -> PathBuf {
+        self.root.join("mirror.json")
+    }
+
+    #[must_use]
+    pub fn witness(&self) -> PathBuf {
+        self.root.join("witness.json")
     }
 
     #[must_use]

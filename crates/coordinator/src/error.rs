@@ -1,7 +1,7 @@
 //! Why the coordinator cannot start or go on. Each message says what to do next, because it is the last
 //! line an operator sees.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use covey_protocol::{Hash, ProtocolError, Round, run::RunError};
 use covey_training::TrainingError;
@@ -37,6 +37,24 @@ pub enum CoordinatorError {
         actual: Hash,
         expected: Hash,
     },
+    #[error(
+        "{path} cannot be written to: {source}\nMake the folder writable and see that its disk has \
+         space, or choose another --data-dir."
+    )]
+    NotWritable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(
+        "{path} is missing or empty, but the run has begun, and what volunteers were promised was in \
+         it\nRestore it from a backup, or choose another --data-dir to start a new run."
+    )]
+    Lost { path: PathBuf },
+    #[error(
+        "{path} is damaged: {source}\nRestore the data folder from a backup, or choose another \
+         --data-dir."
+    )]
+    Database { path: PathBuf, source: StorageError },
     #[error("{path}: {source}")]
     File {
         path: PathBuf,
@@ -68,19 +86,34 @@ pub enum CoordinatorError {
     Ledger { path: PathBuf, reason: String },
     #[error("training engine: {0}")]
     Engine(#[from] TrainingError),
-    #[error("cannot listen on {address}: {source}\nChoose another address with --listen.")]
+    #[error(
+        "cannot listen on {address}: {source}\nChoose another address with --listen, or --admin-listen for the operator's."
+    )]
     Listen {
         address: String,
         source: std::io::Error,
     },
     #[error("no entropy from the operating system: {0}")]
     Entropy(getrandom::Error),
+    #[error(
+        "{0} is a mirror's folder: go on with covey-coordinator follow, or make it the run's \
+         coordinator with covey-coordinator takeover"
+    )]
+    AMirror(PathBuf),
+    #[error(
+        "{0} holds no mirror: name the --data-dir of a covey-coordinator follow that is stopped"
+    )]
+    NoMirror(PathBuf),
+    #[error("{url}: {reason}")]
+    Follow { url: String, reason: String },
+    #[error("this mirror disagrees: {0}")]
+    Disagreement(String),
     #[error("a task of the coordinator ended unexpectedly: {0}")]
     Task(&'static str),
 }
 
 impl CoordinatorError {
-    /// 2 for what the operator has to change, 1 for everything else.
+    /// 2 for what the operator has to change, 3 for a disagreement, 1 for everything else.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -89,8 +122,21 @@ impl CoordinatorError {
             | Self::OtherRun { .. }
             | Self::Corpus { .. }
             | Self::OtherCorpus { .. }
+            | Self::AMirror(_)
+            | Self::NoMirror(_)
+            | Self::NotWritable { .. }
             | Self::Listen { .. } => 2,
+            Self::Disagreement(_) => 3,
             _ => 1,
+        }
+    }
+
+    /// A database that could not be opened: one that is in use or newer is whole.
+    pub(crate) fn database(path: &Path) -> impl FnOnce(StorageError) -> Self {
+        let path = path.to_owned();
+        move |source| match source {
+            StorageError::InUse | StorageError::Newer { .. } => Self::Storage(source),
+            source => Self::Database { path, source },
         }
     }
 

@@ -12,6 +12,8 @@
 //! 6. [`ledger`] pays for it at the next epoch, and keeps who owns what.
 //! 7. [`evaluation`] measures the new weights on held-out text, on a thread of its own.
 //!
+//! Nobody has to believe any of it: [`follow`] mirrors a run, recomputes it and says so ([`witnesses`]).
+//!
 //! What a reader would get wrong: nothing in memory is precious. [`startup`] rebuilds all of it from the
 //! data directory, and the process may be killed between any two instructions without losing anything
 //! that was acknowledged.
@@ -26,15 +28,20 @@ pub mod data_dir;
 pub mod engine;
 pub mod error;
 pub mod evaluation;
+pub mod follow;
 pub mod gateway;
+pub mod handovers;
 pub mod history;
 pub mod ledger;
 pub mod metrics;
+pub mod patient;
 pub mod run_file;
 pub mod secret;
 pub mod server;
 pub mod shutdown;
 pub mod startup;
 pub mod storage;
+pub mod validations;
+pub mod witnesses;
 
 pub use error::CoordinatorError;

@@ -1,6 +1,6 @@
 //! `covey-coordinator`: reads the settings, rebuilds the run, opens the doors, and closes them in order.
 
-use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::IsTerminal, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
@@ -10,12 +10,15 @@ use covey_coordinator::{
     config::{Config, Flags, LogFormat, Task},
     data_dir::DataDir,
     evaluation,
+    follow::{self, FollowArgs, takeover},
     gateway::{Gateway, Parts, limits::RateLimits},
     ledger::{self, journal_file, keeper, weights},
     metrics::Metrics,
-    server,
+    server::{self, Connections},
     shutdown::{self, requested},
     startup::{self, Started},
+    validations::Sheets,
+    witnesses::Board,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -32,14 +35,21 @@ fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|config| {
             log_to_stderr(&config)?;
-            if let Some(task) = &flags.task {
-                return Ok(ledger_file(&config, task)?);
+            match &flags.task {
+                Some(Task::ExportLedger { file }) => return Ok(export_ledger(&config, file)?),
+                Some(Task::ImportLedger { file }) => return Ok(import_ledger(&config, file)?),
+                Some(Task::CheckProof { file }) => return Ok(takeover::check_proof(file)?),
+                Some(Task::Takeover) => take_over(&config)?,
+                Some(Task::Follow(_)) | None => {}
             }
-            tokio::runtime::Builder::new_multi_thread()
+            let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()
-                .context("no threads to run on")?
-                .block_on(run(config))
+                .context("no threads to run on")?;
+            match flags.task {
+                Some(Task::Follow(args)) => runtime.block_on(follow(config, args)),
+                _ => runtime.block_on(run(config)),
+            }
         });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,15 +63,41 @@ fn main() -> ExitCode {
     }
 }
 
-/// Copies a stopped coordinator's ledger to a file, or a file into a new ledger.
-fn ledger_file(config: &Config, task: &Task) -> Result<(), CoordinatorError> {
+/// Copies a stopped coordinator's ledger to a file.
+fn export_ledger(config: &Config, file: &Path) -> Result<(), CoordinatorError> {
     let data = DataDir::create(&config.data_dir)?;
-    let (done, entries, file) = match task {
-        Task::ExportLedger { file } => ("exported to", journal_file::export(&data, file)?, file),
-        Task::ImportLedger { file } => ("imported from", journal_file::import(&data, file)?, file),
-    };
-    println!("{entries} entries {done} {}", file.display());
+    let entries = journal_file::export(&data, file)?;
+    println!("{entries} entries exported to {}", file.display());
     Ok(())
+}
+
+/// Copies a file into a new ledger.
+fn import_ledger(config: &Config, file: &Path) -> Result<(), CoordinatorError> {
+    let data = DataDir::create(&config.data_dir)?;
+    let entries = journal_file::import(&data, file)?;
+    println!("{entries} entries imported from {}", file.display());
+    Ok(())
+}
+
+/// Makes the data directory, which holds a mirror, a coordinator's.
+fn take_over(config: &Config) -> Result<(), CoordinatorError> {
+    let handover = takeover::prepare(&DataDir::create(&config.data_dir)?)?;
+    tracing::warn!(
+        run = %handover.run,
+        from_round = %handover.from_round,
+        old = %handover.old,
+        new = %handover.new,
+        "this mirror takes the run over"
+    );
+    Ok(())
+}
+
+/// Follows a run until told to stop.
+async fn follow(config: Config, args: FollowArgs) -> anyhow::Result<()> {
+    let stop = shutdown::on_signal().context("no signals")?;
+    let work = move || follow::run(&config, &args, stop);
+    let followed = tokio::task::spawn_blocking(work).await;
+    Ok(followed.map_err(|_| CoordinatorError::Task("following"))??)
 }
 
 fn log_to_stderr(config: &Config) -> anyhow::Result<()> {
@@ -129,37 +165,57 @@ async fn run(config: Config) -> anyhow::Result<()> {
         newest,
         losses,
     );
+    let path = DataDir::create(&config.data_dir)?.witnesses();
+    let witnesses = Arc::new(Board::open(engine.run(), path)?);
     let judge = weights::scores(Arc::clone(&handle.published), Arc::clone(&journal));
     let ledger = keeper::start(opened, &identity, judge, Arc::clone(&metrics))
         .context("no thread for the ledger")?;
+    let sheets = {
+        let path = DataDir::create(&config.data_dir)?.validations();
+        tokio::task::spawn_blocking(move || Sheets::open(&path))
+            .await
+            .map_err(|_| CoordinatorError::Task("opening the validators' scores"))??
+    };
     let gateway = Gateway::new(Parts {
         handle: handle.clone(),
         ledger: ledger.clone(),
+        sheets,
         engine,
         journal,
         blobs,
         corpus,
         metrics: Arc::clone(&metrics),
         config: Arc::clone(&config),
+        witnesses,
+        mirror: None,
     });
     RateLimits::forget_regularly(&gateway.limits());
 
     let address = listener.local_addr().context("no address")?;
-    // On standard output, so that a script can wait for it and read the port.
+    // On standard output, so that a script can wait for the last line and read the ports.
+    match &admin {
+        Some(admin) => {
+            let address = admin.local_addr().context("no address")?;
+            println!("operator on http://{address}");
+            tracing::info!(%address, "the operator's interface; its token is in admin.token");
+        }
+        None => tracing::info!("no operator's interface: --admin-listen gives it an address"),
+    }
     println!("listening on http://{address}");
     tracing::info!(%address, "listening");
-    let connections = config.limits.connections;
-    let serve = |listener, router| {
-        tokio::spawn(server::serve(
-            listener,
-            router,
-            connections,
-            Arc::clone(&metrics),
-            stop.clone(),
-        ))
+    let serve = |listener, router, per_address| {
+        let connections = Connections {
+            all: config.limits.connections,
+            per_address,
+        };
+        let (metrics, stop) = (Arc::clone(&metrics), stop.clone());
+        tokio::spawn(server::serve(listener, router, connections, metrics, stop))
     };
-    let public = serve(listener, gateway.public());
-    let operator = admin.map(|listener| serve(listener, gateway.operator()));
+    // Behind a proxy everybody has the proxy's address.
+    let per_address = Some(config.limits.connections_per_address);
+    let per_address = per_address.filter(|_| !config.trust_forwarded_for);
+    let public = serve(listener, gateway.public(), per_address);
+    let operator = admin.map(|listener| serve(listener, gateway.operator(), None));
 
     requested(stop.clone()).await;
     let (stopped, finished) = oneshot::channel();

@@ -92,6 +92,8 @@ pub struct Metrics {
     pub bytes: Family<Direction, Counter>,
     pub held_out_loss: Float,
     pub storage_errors: Counter,
+    /// Requests for a blob that was altered on disk.
+    pub altered_blobs: Counter,
     pub ledger: LedgerMetrics,
 }
 
@@ -123,6 +125,7 @@ impl Default for Metrics {
             bytes: Family::default(),
             held_out_loss: Float::default(),
             storage_errors: Counter::default(),
+            altered_blobs: Counter::default(),
             ledger: LedgerMetrics::default(),
         };
         metrics.register();
@@ -226,6 +229,11 @@ impl Metrics {
             "Failed reads and writes",
             self.storage_errors.clone(),
         );
+        registry.register(
+            "blobs_altered",
+            "Requests for a blob that was altered on disk",
+            self.altered_blobs.clone(),
+        );
         self.ledger.register(registry);
     }
 
@@ -267,7 +275,7 @@ impl Metrics {
     }
 }
 
-const ALL_CODES: [ErrorCode; 14] = [
+const ALL_CODES: [ErrorCode; 16] = [
     ErrorCode::Malformed,
     ErrorCode::TooLarge,
     ErrorCode::Protocol,
@@ -277,11 +285,14 @@ const ALL_CODES: [ErrorCode; 14] = [
     ErrorCode::FutureRound,
     ErrorCode::WrongBase,
     ErrorCode::Duplicate,
+    ErrorCode::NotCommitted,
+    ErrorCode::Quota,
     ErrorCode::RoundFull,
     ErrorCode::Replaced,
     ErrorCode::NotFound,
     ErrorCode::Busy,
     ErrorCode::Unavailable,
+    ErrorCode::Mirror,
 ];
 
 /// Seconds of a duration, for histograms.

@@ -1,6 +1,7 @@
 //! Accepting connections, with the limits that a public port needs and a framework's default does not
-//! have: a cap on open connections, a deadline for a request's head (slow senders would otherwise hold
-//! a connection for ever), and a graceful end that waits for answers under way.
+//! have: a cap on open connections, in all and of one address; deadlines for a request's head and for
+//! every piece of an answer (slow senders and readers would otherwise hold a connection for ever); small
+//! buffers; and a graceful end that waits for answers under way.
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -21,12 +22,21 @@ use tower::ServiceExt;
 
 use crate::{
     CoordinatorError,
+    gateway::limits::{Share, Shares, customer},
     metrics::Metrics,
+    patient::Patient,
     shutdown::{Stop, requested},
 };
 
 /// A request's head must arrive within this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// Memory for a request's head and for what waits to be written. Longer heads are refused.
+const BUFFER: usize = 32 * 1024;
+/// Time in which some of an answer must be taken.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// What an address is told that has its share of connections.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 /// Answers under way at the end get this long.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after the operating system refused a connection, which it does when descriptors run out.
@@ -45,15 +55,23 @@ pub async fn bind(address: &str) -> Result<TcpListener, CoordinatorError> {
         })
 }
 
+/// How many connections may be open at once.
+pub struct Connections {
+    pub all: usize,
+    /// Of one address; `None` where every connection comes from the same proxy.
+    pub per_address: Option<usize>,
+}
+
 /// Serves a router until it is time to stop, then lets answers under way finish.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    connections: usize,
+    connections: Connections,
     metrics: Arc<Metrics>,
     stop: Stop,
 ) {
-    let connections = connections.min(Semaphore::MAX_PERMITS);
+    let shares = connections.per_address.map(Shares::new);
+    let connections = connections.all.min(Semaphore::MAX_PERMITS);
     let places = Arc::new(Semaphore::new(connections));
     loop {
         // Waiting for a place leaves newcomers in the system's queue, which is short.
@@ -68,11 +86,24 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
+                let share = match &shares {
+                    None => None,
+                    Some(shares) => match shares.enter(customer(peer.ip())) {
+                        Some(share) => Some(share),
+                        None => {
+                            metrics.limited.inc();
+                            // A courtesy: it ends either way.
+                            let _ = stream.try_write(TOO_MANY);
+                            continue;
+                        }
+                    },
+                };
                 let connection = Connection {
                     router: router.clone(),
                     metrics: Arc::clone(&metrics),
                     stop: stop.clone(),
                     _place: place,
+                    _share: share,
                 };
                 tokio::spawn(connection.serve(stream, peer));
             }
@@ -97,6 +128,7 @@ struct Connection {
     metrics: Arc<Metrics>,
     stop: Stop,
     _place: OwnedSemaphorePermit,
+    _share: Option<Share>,
 }
 
 impl Connection {
@@ -111,9 +143,10 @@ impl Connection {
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
+            .max_buf_size(BUFFER)
             .header_read_timeout(HEAD_TIMEOUT);
         let connection = http
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Patient::new(stream, STALL_TIMEOUT)), service)
             .with_upgrades();
         let mut connection = pin!(connection);
         let result = tokio::select! {

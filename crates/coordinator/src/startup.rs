@@ -6,17 +6,18 @@
 //!    from the run's seed, which is what the first checkpoint held.
 //! 3. The records after it are replayed with the same checks a newcomer makes: the chain, the update's
 //!    name, the packets' signatures, and the weights after each round.
-//! 4. The acknowledged packets of the open round take their places again.
+//! 4. The acknowledged commitments and packets of the open round take their places again.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use covey_protocol::{
     Hash, Round, VolunteerId,
+    handover::{SignedHandover, signer},
     limits::MAX_RECORDS,
     record::{Checkpoint, RoundRecord, SignedRecord},
 };
-use covey_rounds::{Assessing, RoundsMachine, Settings, Snapshot};
+use covey_rounds::{Assessing, Quota, RoundsMachine, Settings, Snapshot, Trust};
 use covey_scoring::Book;
 
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
     config::Config,
     data_dir::DataDir,
     engine::{Engine, Weights},
-    evaluation,
+    evaluation, handovers,
     run_file::{self, CorpusManifest},
     secret::Secrets,
     storage::{BlobSource, Blobs, Journal, LocalBlobs, RedbJournal, StorageError, blocking},
@@ -55,6 +56,9 @@ pub struct Started {
 /// What the operator has to change or repair.
 pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
     let data = DataDir::create(&config.data_dir)?;
+    if data.mirror().exists() {
+        return Err(CoordinatorError::AMirror(data.root().to_owned()));
+    }
     let corpus_dir = config.corpus_dir();
     let manifest = CorpusManifest::load(&corpus_dir)?;
     let corpus = LocalBlobs::read_only(&corpus_dir.join("blobs")).map_err(|error| {
@@ -65,12 +69,20 @@ pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
     })?;
     // The journal's lock comes first, so that two coordinators never both create a run.
     let path = data.journal();
-    let journal: Arc<dyn Journal> = Arc::new(RedbJournal::open(&path)?);
+    // The description is written once the journal is there. redb would make a new one in its place.
+    let empty = std::fs::metadata(&path).map_or(true, |file| file.len() == 0);
+    if empty && data.run().exists() {
+        return Err(CoordinatorError::Lost { path });
+    }
+    let journal = RedbJournal::open(&path).map_err(CoordinatorError::database(&path))?;
+    let journal: Arc<dyn Journal> = Arc::new(journal);
     let spec = run_file::load_or_create(&data.run(), &config.run, &manifest, &corpus_dir)?;
     let secrets = Secrets::load_or_create(&data.key())?;
     let blobs: Arc<dyn Blobs> = Arc::new(LocalBlobs::open(&data.blobs())?);
     blobs.put(Bytes::from(manifest.json.clone())).await?;
     let engine = Engine::new(spec)?;
+    let coordinator = secrets.identity.id();
+    let handovers = handovers::load(&data.handovers(), &engine.run(), &coordinator)?;
     tracing::info!(
         run = %engine.run(),
         name = engine.spec().name,
@@ -80,26 +92,17 @@ pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
         "run opened"
     );
 
-    let mut checkpoints = read(&journal, |journal| journal.checkpoints()).await?;
-    let (from, weights) = newest_weights(&engine, &*blobs, &mut checkpoints).await?;
-    let replay = Replay {
-        engine: &engine,
-        coordinator: secrets.identity.id(),
-        journal: &journal,
-        blobs: &*blobs,
-    };
     let Position {
         round,
         weights,
         base,
-    } = replay.run(from, weights).await?;
-    if checkpoints.is_empty() {
-        let checkpoint = keep_checkpoint(&journal, &*blobs, round, Arc::clone(&weights)).await?;
-        checkpoints.push(checkpoint);
-    }
+        checkpoints,
+    } = rebuild(&engine, &handovers, coordinator, &journal, &*blobs).await?;
 
-    let snapshot = snapshot(&journal, round, base).await?;
+    let replication = config.replication.rules();
+    let snapshot = snapshot(&journal, round, base, replication.quota).await?;
     let settings = Settings {
+        replication,
         run: engine.run(),
         rounds: engine.spec().rounds.clone(),
         seed_key: secrets.seed_key,
@@ -136,6 +139,7 @@ pub async fn start(config: &Config) -> Result<Started, CoordinatorError> {
             checkpoints_kept: config.checkpoints_kept,
             held_out,
             unigram_entropy: manifest.manifest.unigram_entropy,
+            handovers,
             clock,
             assessing,
             book,
@@ -229,18 +233,51 @@ async fn newest_weights(
     Ok((Round(0), weights))
 }
 
+/// From a journal and its blobs to the open round, checking all of it. A checkpoint is kept if there was
+/// none.
+///
+/// # Errors
+/// The first record or update that is not what it should be.
+pub async fn rebuild(
+    engine: &Engine,
+    handovers: &[SignedHandover],
+    coordinator: VolunteerId,
+    journal: &Arc<dyn Journal>,
+    blobs: &dyn Blobs,
+) -> Result<Position, CoordinatorError> {
+    let mut checkpoints = read(journal, |journal| journal.checkpoints()).await?;
+    let (from, weights) = newest_weights(engine, blobs, &mut checkpoints).await?;
+    let replay = Replay {
+        engine,
+        handovers,
+        coordinator,
+        journal,
+        blobs,
+    };
+    let mut position = replay.run(from, weights).await?;
+    if checkpoints.is_empty() {
+        let weights = Arc::clone(&position.weights);
+        checkpoints.push(keep_checkpoint(journal, blobs, position.round, weights).await?);
+    }
+    position.checkpoints = checkpoints;
+    Ok(position)
+}
+
 struct Replay<'a> {
     engine: &'a Engine,
+    handovers: &'a [SignedHandover],
     coordinator: VolunteerId,
     journal: &'a Arc<dyn Journal>,
     blobs: &'a dyn Blobs,
 }
 
 /// Where a replay arrived: the open round and its base.
-struct Position {
-    round: Round,
-    weights: Weights,
-    base: Hash,
+pub struct Position {
+    pub round: Round,
+    pub weights: Weights,
+    pub base: Hash,
+    /// Oldest first; at least one.
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 impl Replay<'_> {
@@ -281,6 +318,7 @@ impl Replay<'_> {
             round,
             weights: Arc::new(weights),
             base,
+            checkpoints: Vec::new(),
         })
     }
 
@@ -300,7 +338,7 @@ impl Replay<'_> {
         previous: Option<Hash>,
     ) -> Result<(), CoordinatorError> {
         let record = signed
-            .verify(&self.coordinator)
+            .verify(&signer(self.handovers, &self.coordinator, round))
             .map_err(|error| chain(round, &error.to_string()))?;
         let problem = if record.round != round {
             "a record is missing"
@@ -356,6 +394,7 @@ async fn snapshot(
     journal: &Arc<dyn Journal>,
     round: Round,
     base: Hash,
+    quota: Quota,
 ) -> Result<Snapshot, StorageError> {
     read(journal, move |journal| {
         let first = Round(round.0.saturating_sub(REMEMBERED_ROUNDS));
@@ -372,6 +411,8 @@ async fn snapshot(
         Ok(Snapshot {
             round,
             base,
+            pledges: journal.commitments(round)?,
+            trust: trust(journal, &quota)?,
             previous: records.last().map(|signed| signed.record.hash()),
             packets,
             receipts,
@@ -379,4 +420,19 @@ async fn snapshot(
         })
     })
     .await
+}
+
+/// Everyone's standing: a fold over all records, a part of them in memory at a time.
+fn trust(journal: &dyn Journal, quota: &Quota) -> Result<Trust, StorageError> {
+    let (mut trust, mut next) = (Trust::default(), Round(0));
+    loop {
+        let records = journal.records(next, MAX_RECORDS)?;
+        let Some(last) = records.last() else {
+            return Ok(trust);
+        };
+        next = last.record.round.next();
+        for signed in &records {
+            trust.observe(quota, &signed.record);
+        }
+    }
 }

@@ -4,16 +4,29 @@
 #[path = "../examples/attacks/arena.rs"]
 #[allow(dead_code, reason = "the benchmark uses the rest")]
 mod arena;
+#[path = "../examples/attacks/corpus.rs"]
+#[allow(dead_code, reason = "the benchmark uses the rest")]
+mod corpus;
+#[path = "../examples/attacks/kinds.rs"]
+#[allow(dead_code, reason = "the benchmark uses the rest")]
+mod kinds;
+#[path = "../examples/attacks/peers.rs"]
+#[allow(dead_code, reason = "the benchmark uses the rest")]
+mod peers;
 
 use std::collections::BTreeMap;
 
-use arena::{Arena, Corpus, Kind};
+use arena::Arena;
+use corpus::Corpus;
 use covey_protocol::{
     Hash,
     corpus::{MANIFEST_VERSION, Manifest, Shard},
     model::{ModelConfig, Preset},
     run::{CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
 };
+use kinds::Kind;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const ROUNDS: u32 = 8;
 

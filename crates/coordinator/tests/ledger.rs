@@ -128,9 +128,8 @@ async fn replayed(coordinator: &Coordinator) -> Ledger {
     replay(&journal(coordinator).await)
 }
 
-fn token(coordinator: &Coordinator) -> String {
-    let text = fs::read_to_string(coordinator.data().join("admin.token")).expect("a token");
-    text.trim().to_owned()
+fn operator(coordinator: &Coordinator) -> String {
+    format!("http://{}", coordinator.operator)
 }
 
 async fn advance_at(url: &str, token: &str, blocks: &str) -> (u16, Value) {
@@ -143,7 +142,7 @@ async fn advance_at(url: &str, token: &str, blocks: &str) -> (u16, Value) {
 }
 
 async fn advance(coordinator: &Coordinator, blocks: u64) -> u64 {
-    let (url, token) = (coordinator.url(""), token(coordinator));
+    let (url, token) = (operator(coordinator), coordinator.token());
     let (status, body) = advance_at(&url, &token, &blocks.to_string()).await;
     assert_eq!(status, 200, "{body}");
     body["height"].as_u64().expect("a height")
@@ -473,7 +472,7 @@ async fn epochs_come_by_themselves_also_those_missed_while_it_was_down() {
 #[tokio::test]
 async fn only_a_development_run_s_operator_moves_the_clock() {
     let coordinator = Coordinator::start();
-    let (url, good) = (coordinator.url(""), token(&coordinator));
+    let (url, good) = (operator(&coordinator), coordinator.token());
     for (token, blocks, status) in [
         ("", "30", 403),
         ("wrong", "30", 403),
@@ -505,7 +504,8 @@ async fn only_a_development_run_s_operator_moves_the_clock() {
         head(&coordinator).await.height >= height,
         "and the clock stays there"
     );
-    let status = coordinator.text("/status").await;
+    let status = coordinator.operator("/status").await.text().await;
+    let status = status.expect("text");
     assert!(
         status.contains("(development)") && status.contains("entries, next epoch at"),
         "{status}"
@@ -513,28 +513,8 @@ async fn only_a_development_run_s_operator_moves_the_clock() {
 
     let mut serious = with_genesis(|_| ());
     serious.restart();
-    let (status, body) = advance_at(&serious.url(""), &token(&serious), "30").await;
+    let (status, body) = advance_at(&operator(&serious), &serious.token(), "30").await;
     assert_eq!((status, &body["name"]), (409, &"NotADevelopmentRun".into()));
-}
-
-#[tokio::test]
-async fn the_clock_is_moved_on_the_operator_s_listener_where_there_is_one() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = free.local_addr().expect("an address").port();
-    drop(free);
-    let top = format!("admin_listen = \"127.0.0.1:{port}\"");
-    let coordinator = Coordinator::start_with(&Extra {
-        top: top.leak(),
-        ..Extra::default()
-    });
-    let token = token(&coordinator);
-    let public = reqwest::Client::new()
-        .post(coordinator.url("/ledger/advance?blocks=30"))
-        .bearer_auth(&token);
-    let status = public.send().await.expect("an answer").status();
-    assert!([404, 405].contains(&status.as_u16()), "{status}");
-    let operator = format!("http://127.0.0.1:{port}");
-    assert_eq!(advance_at(&operator, &token, "30").await.0, 200);
 }
 
 #[tokio::test]

@@ -37,9 +37,12 @@ async fn two_volunteers_move_the_weights_and_everyone_can_check_it() {
         })
         .await;
     let mut receipts = Vec::new();
-    for volunteer in &volunteers {
+    for volunteer in &mut volunteers {
         let sealed = volunteer.packet(0, before);
-        let receipt = coordinator.upload(sealed.clone()).await.expect("accepted");
+        let receipt = volunteer
+            .contribute(&coordinator, sealed.clone())
+            .await
+            .expect("accepted");
         receipt.verify(&volunteer.run.coordinator).expect("signed");
         assert_eq!(receipt.packet, Hash::of(&sealed));
         assert_eq!(receipt.tokens, 128);
@@ -54,6 +57,11 @@ async fn two_volunteers_move_the_weights_and_everyone_can_check_it() {
     assert!(listed.is_sorted());
     let packets: BTreeSet<Hash> = record.contributions.iter().map(|c| c.packet).collect();
     assert_eq!(packets, receipts.iter().map(|r| r.packet).collect());
+    record
+        .check_commitments()
+        .expect("everything was committed to");
+    let order: Vec<Hash> = record.commitments.iter().map(|c| c.packet).collect();
+    assert_eq!(order, receipts.iter().map(|r| r.packet).collect::<Vec<_>>());
     let update = record.update.expect("an update");
     assert_eq!(
         coordinator.blob(&update).await.len() as u64,
@@ -93,6 +101,8 @@ async fn the_same_packet_again_gets_the_same_receipt() {
     second.opened(0).await;
     first.join(0).await;
     let sealed = first.packet(0, base);
+    first.commit(&sealed).await.expect("acknowledged");
+    first.commit(&sealed).await.expect("the same again");
     let (one, two) = tokio::join!(
         coordinator.upload(sealed.clone()),
         coordinator.upload(sealed.clone())
@@ -114,7 +124,10 @@ async fn the_same_packet_again_gets_the_same_receipt() {
     assert_eq!((status, body.code), (409, ErrorCode::Duplicate));
     // Also once the round is closed.
     let last = second.packet(0, base);
-    coordinator.upload(last).await.expect("accepted");
+    second
+        .contribute(&coordinator, last)
+        .await
+        .expect("accepted");
     let signed = second.closed(0).await;
     assert_eq!(signed.record.contributions.len(), 2);
     assert_eq!(coordinator.upload(sealed).await.expect("again"), receipt);
@@ -234,7 +247,11 @@ async fn packets_that_do_not_belong_are_refused_and_change_nothing() {
         0.0
     );
     // And the good one is still welcome; nobody joined, so it closes its round alone.
-    coordinator.upload(good).await.expect("accepted");
+    let mut author = coordinator.volunteer(1).await;
+    author
+        .contribute(&coordinator, good)
+        .await
+        .expect("accepted");
     let mut volunteer = coordinator.volunteer(3).await;
     volunteer.opened(1).await;
     let stale = packet(spec, &Identity::from_secret([4; 32]), 0, base);
@@ -253,7 +270,10 @@ async fn a_late_volunteer_catches_up_from_checkpoint_and_records() {
     for round in 0..5 {
         early.join(round).await;
         let sealed = early.packet(round, thetas[round as usize]);
-        coordinator.upload(sealed).await.expect("accepted");
+        early
+            .contribute(&coordinator, sealed)
+            .await
+            .expect("accepted");
         thetas.push(early.closed(round).await.record.theta_after);
     }
     assert_eq!(
@@ -276,8 +296,8 @@ async fn a_late_volunteer_catches_up_from_checkpoint_and_records() {
     let mut late = coordinator.volunteer(2).await;
     assert_eq!((late.run.round, late.run.base), (Round(5), thetas[5]));
     late.join(5).await;
-    coordinator
-        .upload(late.packet(5, thetas[5]))
+    let sealed = late.packet(5, thetas[5]);
+    late.contribute(&coordinator, sealed)
         .await
         .expect("accepted");
     assert_eq!(late.closed(5).await.record.contributions.len(), 1);
@@ -289,8 +309,9 @@ async fn a_volunteer_with_other_weights_is_sent_to_a_checkpoint() {
     let mut volunteer = coordinator.volunteer(1).await;
     let base = volunteer.run.base;
     volunteer.join(0).await;
-    coordinator
-        .upload(volunteer.packet(0, base))
+    let sealed = volunteer.packet(0, base);
+    volunteer
+        .contribute(&coordinator, sealed)
         .await
         .expect("accepted");
     let theta = volunteer.closed(0).await.record.theta_after;
@@ -321,8 +342,9 @@ async fn a_volunteer_that_vanishes_does_not_block_the_round() {
     vanishes.join(0).await;
     stays.join(0).await;
     vanishes.opened(0).await;
-    coordinator
-        .upload(stays.packet(0, base))
+    let sealed = stays.packet(0, base);
+    stays
+        .contribute(&coordinator, sealed)
         .await
         .expect("accepted");
     drop(vanishes);
@@ -360,8 +382,9 @@ async fn more_volunteers_than_a_round_takes_share_several_rounds() {
     }
     let base = volunteers[0].run.base;
     let mut refused = 0;
-    for volunteer in &volunteers {
-        let answer = coordinator.upload(volunteer.packet(0, base)).await;
+    for volunteer in &mut volunteers {
+        let sealed = volunteer.packet(0, base);
+        let answer = volunteer.contribute(&coordinator, sealed).await;
         if let Err((status, body)) = answer {
             assert_eq!(status, 409);
             assert!(matches!(
@@ -376,8 +399,9 @@ async fn more_volunteers_than_a_round_takes_share_several_rounds() {
     assert_eq!(record.contributions.len(), 2);
     let (base, _) = volunteers[2].opened(1).await;
     volunteers[2].join(1).await;
-    coordinator
-        .upload(volunteers[2].packet(1, base))
+    let sealed = volunteers[2].packet(1, base);
+    volunteers[2]
+        .contribute(&coordinator, sealed)
         .await
         .expect("accepted in the next round");
 }

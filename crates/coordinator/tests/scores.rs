@@ -103,8 +103,11 @@ async fn round(
     for volunteer in volunteers.iter_mut() {
         volunteer.join(round).await;
     }
-    for sealed in packets {
-        coordinator.upload(sealed).await.expect("a receipt");
+    for (volunteer, sealed) in volunteers.iter_mut().zip(packets) {
+        volunteer
+            .contribute(coordinator, sealed)
+            .await
+            .expect("a receipt");
     }
     volunteers[0].closed(round).await
 }
@@ -149,17 +152,18 @@ async fn a_packet_against_the_loss_gets_a_receipt_and_is_left_out() {
             .take(2)
             .all(|v| v.merged == 3 && v.mu > worst.mu)
     );
-    let page = coordinator.text("/status").await;
+    let page = coordinator.operator("/status").await.text().await;
+    let page = page.expect("text");
     assert!(page.contains("<h2>Scores</h2>") && page.contains("left out: harmful"));
     let name = "covey_packets_excluded_total{reason=\"harmful\"}";
     assert!((coordinator.metric(name).await - 3.0).abs() < 1e-9);
     assert!(coordinator.metric("covey_rounds_unassessed_total").await < 1e-9);
 
     // At the epoch the ledger pays for what counted, and for nothing else.
-    let token = fs::read_to_string(coordinator.data().join("admin.token")).expect("a token");
+    let url = format!("http://{}/ledger/advance?blocks=30", coordinator.operator);
     let advanced = reqwest::Client::new()
-        .post(coordinator.url("/ledger/advance?blocks=30"))
-        .bearer_auth(token.trim())
+        .post(url)
+        .bearer_auth(coordinator.token())
         .send();
     assert_eq!(advanced.await.expect("an answer").status(), 200);
     let lines = coordinator.text("/v1/ledger/entries?from=0").await;

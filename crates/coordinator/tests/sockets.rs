@@ -81,6 +81,7 @@ async fn whoever_cannot_sign_the_challenge_is_sent_away() {
                 signature,
                 client: "test".into(),
                 backend: Backend::WebGpu,
+                partner: None,
             })
             .await;
         let (frame, close) = socket.denied().await;
@@ -114,6 +115,7 @@ async fn other_protocols_are_named_too_old_or_too_new() {
             signature,
             client,
             backend,
+            partner: None,
         };
         socket.frame(&frame).await;
         match socket.denied().await.0 {

@@ -8,14 +8,14 @@ use std::{fs, path::Path};
 
 use bytes::Bytes;
 use covey_coordinator::storage::{
-    BlobSource, Blobs, Journal, LocalBlobs, RedbJournal, StorageError,
+    BlobSource, Blobs, Journal, LocalBlobs, PartnerTotals, RedbJournal, StorageError,
 };
 use covey_protocol::{
-    Hash, Identity, Round, VolunteerId,
+    Hash, Identity, PartnerId, Round, SignatureBytes, VolunteerId,
     http::HeldOut,
-    record::{Checkpoint, Exclusion, ExclusionReason, RoundRecord, SignedRecord},
+    record::{Checkpoint, Commitment, Exclusion, ExclusionReason, RoundRecord, SignedRecord},
 };
-use covey_rounds::Acceptance;
+use covey_rounds::{Acceptance, Pledge};
 use disk::Disk;
 use futures_util::StreamExt;
 
@@ -26,7 +26,20 @@ fn acceptance(round: u64, volunteer: u8) -> Acceptance {
         packet: Hash::of(&[round as u8, volunteer]),
         inner_steps: 4,
         tokens: 128,
+        partner: None,
         received_at_ms: 1_000 + u64::from(volunteer),
+    }
+}
+
+fn pledge(round: u64, volunteer: u8, order: u32) -> Pledge {
+    Pledge {
+        round: Round(round),
+        order,
+        commitment: Commitment {
+            volunteer: VolunteerId([volunteer; 32]),
+            packet: Hash::of(&[round as u8, volunteer]),
+            signature: SignatureBytes([volunteer; 64]),
+        },
     }
 }
 
@@ -43,8 +56,56 @@ fn record(round: u64, accepted: &[Acceptance]) -> SignedRecord {
         update_len: 1,
         contributions: accepted.iter().map(Acceptance::contribution).collect(),
         excluded: Vec::new(),
+        commitments: Vec::new(),
+        replicas: Vec::new(),
+        unproven: Vec::new(),
     }
     .sign(&Identity::from_secret([1; 32]))
+}
+
+/// What a partner's page is made of: each merged packet counts once, whatever is tried again.
+fn journal_counts_partners(open: impl Fn() -> Box<dyn Journal>) {
+    let blog: PartnerId = "example-blog".parse().expect("an id");
+    let with = |round, volunteer, partner| Acceptance {
+        partner,
+        ..acceptance(round, volunteer)
+    };
+    let journal = open();
+    assert!(journal.partners().expect("read").is_empty());
+    let (a, b) = (with(0, 1, Some(blog)), with(0, 2, None));
+    let ghost = with(0, 3, Some(blog));
+    for acceptance in [&a, &b, &ghost] {
+        journal.accept(acceptance, b"packet").expect("kept");
+    }
+    drop(journal);
+
+    let journal = open();
+    let kept = journal.acceptances(Round(0)).expect("read");
+    assert_eq!(
+        kept,
+        [a, b, ghost],
+        "credit is part of what is acknowledged"
+    );
+    let first = record(0, &[a, b]);
+    // The first write may have reached the disk although it failed.
+    journal.record(&first, None).expect("kept");
+    journal.record(&first, None).expect("kept again");
+    assert_eq!(journal.acceptances(Round(0)).expect("read"), [a, b]);
+    let (c, d) = (with(1, 1, Some(blog)), with(1, 4, Some(blog)));
+    journal.accept(&c, b"packet").expect("kept");
+    journal.accept(&d, b"packet").expect("kept");
+    journal.record(&record(1, &[c, d]), None).expect("kept");
+    drop(journal);
+
+    let totals = open().partners().expect("read");
+    let wanted = PartnerTotals {
+        rounds: 2,
+        packets: 3,
+        tokens: 384,
+        volunteers: 2,
+        last_ms: Some(1004),
+    };
+    assert_eq!(totals.into_iter().collect::<Vec<_>>(), [(blog, wanted)]);
 }
 
 /// Two rounds, then whatever reopening does.
@@ -52,6 +113,9 @@ fn journal_keeps_its_promises(open: impl Fn() -> Box<dyn Journal>) {
     let journal = open();
     assert_eq!(journal.last_record().expect("read"), None);
     let (a, b, c) = (acceptance(0, 2), acceptance(0, 1), acceptance(1, 2));
+    for (volunteer, order) in [(2, 0), (1, 1), (7, 2)] {
+        journal.commit(&pledge(0, volunteer, order)).expect("kept");
+    }
     journal.accept(&a, b"packet a").expect("kept");
     journal.accept(&a, b"packet a").expect("kept again");
     journal.accept(&b, b"packet b").expect("kept");
@@ -59,6 +123,11 @@ fn journal_keeps_its_promises(open: impl Fn() -> Box<dyn Journal>) {
 
     let journal = open();
     assert_eq!(journal.acceptances(Round(0)).expect("read"), [b, a]);
+    assert_eq!(
+        journal.commitments(Round(0)).expect("read"),
+        [pledge(0, 1, 1), pledge(0, 2, 0), pledge(0, 7, 2)]
+    );
+    assert_eq!(journal.commitments(Round(1)).expect("read"), []);
     let packet = |round, id| {
         journal
             .packet(Round(round), VolunteerId([id; 32]))
@@ -75,6 +144,8 @@ fn journal_keeps_its_promises(open: impl Fn() -> Box<dyn Journal>) {
     assert_eq!(journal.book().expect("read"), None);
     journal.record(&first, None).expect("kept");
     assert_eq!(packet(0, 2), None, "its bytes are in the update now");
+    let listed = journal.commitments(Round(0)).expect("read");
+    assert_eq!(listed, [], "the record lists them now");
     let kept = journal.acceptances(Round(0)).expect("read");
     assert_eq!(kept, [b, a], "what was left out keeps its receipt");
     journal.accept(&c, b"packet c").expect("kept");
@@ -138,6 +209,13 @@ fn the_embedded_journal_keeps_its_promises() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("journal.redb");
     journal_keeps_its_promises(|| Box::new(RedbJournal::open(&path).expect("opened")));
+}
+
+#[test]
+fn the_embedded_journal_counts_what_is_credited_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.redb");
+    journal_counts_partners(|| Box::new(RedbJournal::open(&path).expect("opened")));
 }
 
 #[test]

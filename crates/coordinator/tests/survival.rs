@@ -5,9 +5,9 @@ mod common;
 
 use std::{collections::BTreeMap, fs, process::Stdio, time::Duration};
 
-use common::{Coordinator, Extra, PATIENCE, packet};
+use common::{Coordinator, Extra, PATIENCE};
 use covey_protocol::{
-    Hash, Identity, Round,
+    Hash, Round,
     http::ErrorCode,
     record::{Receipt, SignedRecord},
     socket::ServerFrame,
@@ -15,7 +15,7 @@ use covey_protocol::{
 
 const SHORT: Extra = Extra {
     top: "",
-    rounds: "window_ms = 1500\ngrace_ms = 0\ncheckpoint_every = 2",
+    rounds: "window_ms = 4000\ngrace_ms = 0\ncheckpoint_every = 2",
     tables: "",
     trials: false,
 };
@@ -49,7 +49,10 @@ async fn an_acknowledged_packet_survives_kill_9_and_is_merged_after_the_restart(
     awaited.opened(0).await;
     acknowledged.join(0).await;
     let sealed = acknowledged.packet(0, before.base);
-    let receipt = coordinator.upload(sealed.clone()).await.expect("accepted");
+    let receipt = acknowledged
+        .contribute(&coordinator, sealed.clone())
+        .await
+        .expect("accepted");
     coordinator.kill();
 
     coordinator.restart();
@@ -62,9 +65,10 @@ async fn an_acknowledged_packet_survives_kill_9_and_is_merged_after_the_restart(
         "the receipt is the same after the crash"
     );
     // The other one reconnects with its work and is still in time.
-    let returned = coordinator.volunteer(2).await;
-    coordinator
-        .upload(returned.packet(0, before.base))
+    let mut returned = coordinator.volunteer(2).await;
+    let sealed = returned.packet(0, before.base);
+    returned
+        .contribute(&coordinator, sealed)
         .await
         .expect("accepted");
     until_round(&coordinator, 1).await;
@@ -83,9 +87,9 @@ async fn killed_again_and_again_no_receipt_is_broken() {
     for (life, moment) in [40, 0, 15, 5, 80, 25, 150, 1].into_iter().enumerate() {
         let run = coordinator.run().await;
         for secret in 0..3u8 {
-            let identity = Identity::from_secret([100 + secret; 32]);
-            let sealed = packet(&run.spec, &identity, run.round.0, run.base);
-            match coordinator.upload(sealed).await {
+            let mut volunteer = coordinator.volunteer(100 + secret).await;
+            let sealed = volunteer.packet(run.round.0, run.base);
+            match volunteer.contribute(&coordinator, sealed).await {
                 Ok(receipt) => receipts.push(receipt),
                 Err((_, body)) => assert!(
                     matches!(
@@ -98,7 +102,7 @@ async fn killed_again_and_again_no_receipt_is_broken() {
         }
         if life % 2 == 0 {
             // Into the round's closing.
-            tokio::time::sleep(Duration::from_millis(1_400)).await;
+            tokio::time::sleep(Duration::from_millis(3_900)).await;
         }
         tokio::time::sleep(Duration::from_millis(moment)).await;
         coordinator.kill();
@@ -131,8 +135,9 @@ async fn a_graceful_stop_tells_each_volunteer_another_time_to_return() {
     }
     volunteers[2].opened(0).await;
     let base = volunteers[0].run.base;
-    let receipt = coordinator
-        .upload(volunteers[0].packet(0, base))
+    let sealed = volunteers[0].packet(0, base);
+    let receipt = volunteers[0]
+        .contribute(&coordinator, sealed)
         .await
         .expect("accepted");
     coordinator.terminate();
@@ -166,9 +171,12 @@ async fn a_damaged_checkpoint_is_replaced_by_an_older_one_and_the_records() {
     let mut coordinator = Coordinator::start_with(&SHORT);
     for round in 0..4u64 {
         let run = coordinator.run().await;
-        let identity = Identity::from_secret([9; 32]);
-        let sealed = packet(&run.spec, &identity, round, run.base);
-        coordinator.upload(sealed).await.expect("accepted");
+        let mut volunteer = coordinator.volunteer(9).await;
+        let sealed = volunteer.packet(round, run.base);
+        volunteer
+            .contribute(&coordinator, sealed)
+            .await
+            .expect("accepted");
         until_round(&coordinator, round + 1).await;
     }
     while coordinator.run().await.checkpoint.round < Round(4) {

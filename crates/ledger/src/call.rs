@@ -5,7 +5,7 @@
 //! can never be an extrinsic of a chain. It names the run, the account, its nonce and the last height at
 //! which it is good: it cannot be replayed in another run, by another account, twice, or later.
 
-use covey_protocol::{Hash, SignatureBytes};
+use covey_protocol::{Hash, Identity, SignatureBytes};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     signing::{
         self,
         canonical::{self, CanonicalError},
+        keys::Keypair,
     },
     units::{Alpha, Height, NetUid, Rao},
 };
@@ -126,6 +127,15 @@ pub enum Call {
     /// (section 1.8, with the cliff of 4.2).
     UnlockStake { netuid: NetUid, amount: Alpha },
 
+    // Partners.
+    /// Gives a part of what the signer earns by contributing, of 65535, to a partner's account from the
+    /// next epoch on; nobody or nothing ends that.
+    SetRevenueShare {
+        netuid: NetUid,
+        partner: Option<AccountId>,
+        share: u16,
+    },
+
     // Keys.
     /// Registers a hotkey on a subnet for the current burn, making it the signer's if it is new.
     BurnedRegister { netuid: NetUid, hotkey: AccountId },
@@ -198,6 +208,35 @@ pub struct SignedAction {
 }
 
 impl SignedAction {
+    /// A validator's judgement, signed with its own key: the one action that a hotkey signs for itself,
+    /// and one that moves nothing. `weights` are ascending by account, at most [`MAX_WEIGHTS`].
+    ///
+    /// # Errors
+    /// When a number in it cannot be written exactly.
+    pub fn set_weights(
+        identity: &Identity,
+        chain: Hash,
+        nonce: u64,
+        expires: Height,
+        netuid: NetUid,
+        weights: Vec<(AccountId, u16)>,
+    ) -> Result<Self, CanonicalError> {
+        let key = Keypair::from_seed(KeyType::Ed25519, identity.secret());
+        let action = Action {
+            app: APP.to_owned(),
+            chain,
+            account: key.account(),
+            nonce,
+            expires,
+            call: Call::SetWeights { netuid, weights },
+        };
+        Ok(Self {
+            key: key.kind(),
+            signature: key.sign_raw(&action.message()?),
+            action,
+        })
+    }
+
     /// Checks the signature.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 mod ownership;
 mod pay;
 
-pub use pay::validators;
+pub use pay::{Standing, standing, validators};
 
 use crate::{
     emission,

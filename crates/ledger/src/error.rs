@@ -1,6 +1,7 @@
 //! Why an action is refused. Names that the chain has are the chain's (economics sections 1.4 and 2.3);
 //! a refused action changes nothing.
 
+use covey_protocol::PartnerId;
 use thiserror::Error;
 
 use crate::{account::AccountId, pool::PoolError, units::NetUid};
@@ -88,6 +89,16 @@ pub enum LedgerError {
     DelegateTakeTooLow,
     #[error("the take was raised a short time ago")]
     DelegateTxRateLimitExceeded,
+
+    // Partners.
+    #[error("a revenue share is at most {0} of 65535")]
+    RevenueShareTooHigh(u16),
+    #[error("the partner {0} is suspended already")]
+    PartnerSuspended(PartnerId),
+    #[error("the partner {0} is not suspended")]
+    PartnerNotSuspended(PartnerId),
+    #[error("more partners than {0} cannot be suspended at once")]
+    TooManySuspended(usize),
 
     // Coldkey swaps.
     #[error("no coldkey swap was announced")]

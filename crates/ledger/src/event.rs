@@ -1,7 +1,7 @@
 //! What happened: events under the chain's names where it has them (economics section 1.4). Events are
 //! derived when an entry is applied; they are shown, never stored as truth.
 
-use covey_protocol::Hash;
+use covey_protocol::{Hash, PartnerId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -81,6 +81,26 @@ pub enum Event {
         amount: Alpha,
         cliff: Height,
         end: Height,
+    },
+    /// From now on a part of what `coldkey` earns by contributing goes to `partner`.
+    RevenueShareSet {
+        netuid: NetUid,
+        coldkey: AccountId,
+        partner: Option<AccountId>,
+        share: u16,
+    },
+    /// What that part was in one epoch, of what one hotkey earned.
+    RevenueShared {
+        netuid: NetUid,
+        hotkey: AccountId,
+        coldkey: AccountId,
+        partner: AccountId,
+        amount: Alpha,
+    },
+    /// The operator no longer credits a partner, or does so again.
+    PartnershipChanged {
+        partner: PartnerId,
+        suspended: bool,
     },
     NeuronRegistered {
         netuid: NetUid,

@@ -16,6 +16,7 @@ use crate::{
     map::{Map, Set},
     notice::Notices,
     params::{Rules, Schedule},
+    partner::Partners,
     pool::Pool,
     signing::canonical,
     state::State,
@@ -107,6 +108,7 @@ impl Genesis {
                 next: 0,
             },
             notices: Notices::default(),
+            partners: Partners::default(),
         };
         for (account, balance) in &self.accounts {
             apply::credit(&mut state, *account, *balance)?;

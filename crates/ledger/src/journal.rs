@@ -7,7 +7,7 @@
 //! As a file it is one entry per line ([`Line`]), which can be appended to, cut at any line, and read with
 //! any tool.
 
-use covey_protocol::Hash;
+use covey_protocol::{Hash, PartnerId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -49,6 +49,12 @@ pub enum Body {
     },
     /// The operator of a development run moved the clock.
     Clock {},
+    /// The operator suspended a partner, or restored it. It says whom the operator credits and moves no
+    /// money, so it needs no key but the one that signs the journal's head.
+    Partnership {
+        partner: PartnerId,
+        suspended: bool,
+    },
 }
 
 /// An entry with its hash: a line of a journal file.

@@ -4,7 +4,7 @@
 //! A snapshot is the state right after an epoch together with that epoch's entry, which holds the state's
 //! hash: whoever has the entry can check the snapshot, and go on from there.
 
-use covey_protocol::Hash;
+use covey_protocol::{Hash, PartnerId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     event::Event,
     genesis::Genesis,
     journal::{Body, Entry, JournalError},
+    partner,
     signing::session::SignedSession,
     state::State,
     units::Height,
@@ -165,6 +166,20 @@ impl Ledger {
         self.append(height, Body::Clock {})
     }
 
+    /// Suspends a partner, or restores it.
+    ///
+    /// # Errors
+    /// Why it is refused; nothing has changed then.
+    pub fn partnership(
+        &mut self,
+        height: Height,
+        partner: PartnerId,
+        suspended: bool,
+    ) -> Result<Applied, LedgerError> {
+        let body = Body::Partnership { partner, suspended };
+        self.append(height, body)
+    }
+
     /// Appends anything but an epoch, whose hash only [`epoch`](Self::epoch) knows.
     fn append(&mut self, height: Height, body: Body) -> Result<Applied, LedgerError> {
         let (state, events) = self.next(height, &body)?;
@@ -246,6 +261,9 @@ impl Ledger {
                     return Err(LedgerError::StateHashMismatch);
                 }
                 events
+            }
+            Body::Partnership { partner, suspended } => {
+                partner::change(&mut state, *partner, *suspended)?
             }
             Body::Clock {} if state.development => Vec::new(),
             Body::Clock {} => return Err(LedgerError::NotADevelopmentRun),

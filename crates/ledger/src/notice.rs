@@ -5,7 +5,7 @@
 //! closed by what happened, and closed ones stay for a while so that a wallet opened late still shows
 //! them. (The journal keeps them for ever.)
 
-use covey_protocol::Hash;
+use covey_protocol::{Hash, PartnerId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -69,6 +69,8 @@ pub enum Subject {
     ColdkeySwap { coldkey: AccountId },
     /// Somebody gave up a role.
     Resignation { holder: AccountId, role: String },
+    /// The operator suspended a partner of the run, or restored it.
+    Partnership { partner: PartnerId, suspended: bool },
 }
 
 /// What became of it.
@@ -111,9 +113,9 @@ impl Notices {
         let id = self.next;
         self.next = self.next.saturating_add(1);
         let status = match subject {
-            Subject::LockedTransfer { .. } | Subject::Resignation { .. } => {
-                Status::Done { at: announced }
-            }
+            Subject::LockedTransfer { .. }
+            | Subject::Resignation { .. }
+            | Subject::Partnership { .. } => Status::Done { at: announced },
             _ => Status::Pending,
         };
         let notice = Notice {

@@ -16,6 +16,10 @@ use crate::{
 /// 18 % of 65535: the owner's cut and the highest take.
 pub const EIGHTEEN_PERCENT: u16 = 11_796;
 
+/// Most of what somebody earns that a revenue share can give away, of 65535: just below half. It is no
+/// rule that anybody could change.
+pub const MAX_REVENUE_SHARE: u16 = 32_767;
+
 /// Fixed at genesis for the whole run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -17,6 +17,7 @@ use crate::{
     map::{Map, Set},
     notice::Notices,
     params::{Rules, Schedule},
+    partner::{self, Partners},
     pool::Pool,
     shares::SharePool,
     units::{Alpha, Height, NetUid, Rao},
@@ -50,6 +51,13 @@ pub struct State {
     pub sessions: Map<AccountId, Session>,
     pub governance: Governance,
     pub notices: Notices,
+    /// Last, and not written while it is empty: states from before there were partners keep their hashes.
+    #[serde(
+        default,
+        skip_serializing_if = "Partners::is_empty",
+        deserialize_with = "partner::or_none"
+    )]
+    pub partners: Partners,
 }
 
 /// A coldkey.
@@ -75,7 +83,7 @@ pub const EARNINGS: usize = 96;
 pub struct Earning {
     pub height: Height,
     pub netuid: NetUid,
-    /// For contributing, with its own hotkeys.
+    /// For contributing, with its own hotkeys, and what others share of that with it.
     pub incentive: Alpha,
     /// For validating and for stake on validators.
     pub dividends: Alpha,

@@ -36,6 +36,10 @@ fn journal() -> &'static (Vec<Entry>, Vec<Ledger>) {
         let mut play = Play::new(ledger, entries);
         let steps = moves(60..61).new_tree(&mut runner).unwrap().current();
         steps.iter().for_each(|step| play.step(step));
+        let height = play.ledger.state().height;
+        let partner = "example-blog".parse().unwrap();
+        let applied = play.ledger.partnership(height, partner, true).unwrap();
+        play.entries.push(applied.entry);
         play.wait(200);
         let mut replay = Ledger::from_genesis(&play.entries[0]).unwrap();
         let mut before = Vec::new();
@@ -154,7 +158,7 @@ fn deleted_swapped_and_doubled_lines_are_found_where_they_are() {
 #[test]
 fn an_editor_who_corrects_the_hashes_is_found_by_the_rules_or_by_the_next_entry() {
     let (entries, before) = journal();
-    let mut seen = [0; 4];
+    let mut seen = [0; 5];
     for at in 1..entries.len() - 1 {
         let mut edited = entries[at].clone();
         let kind = match &mut edited.body {
@@ -173,6 +177,10 @@ fn an_editor_who_corrects_the_hashes_is_found_by_the_rules_or_by_the_next_entry(
             Body::Clock {} => {
                 edited.height -= 1;
                 3
+            }
+            Body::Partnership { suspended, .. } => {
+                *suspended = !*suspended;
+                4
             }
             Body::Genesis(_) => unreachable!("there is one, and it is first"),
         };
@@ -289,4 +297,15 @@ fn an_epoch_is_paid_by_the_journal_even_after_years_of_silence() {
 
 fn genesis_tao() -> u64 {
     5 * 1000 * T + 10_000 * T
+}
+
+#[test]
+fn a_state_without_partners_hashes_as_before_there_were_any() {
+    let mut ledger = ledger();
+    go_to(&mut ledger, 720);
+    // Written down before the ledger knew of partners.
+    let state = "d83f09090ba1b00df39911a04b694d512a7b668d1449af518680f64abf096955";
+    let head = "05d92a5db5d6bc2f8f1c5b423bcd712167f4b9c9d68839362c03725a1a7c2ac1";
+    assert_eq!(ledger.state().hash().to_string(), state);
+    assert_eq!(ledger.head().to_string(), head);
 }

@@ -33,7 +33,7 @@ fn played(moves: &[Move]) -> Play {
 }
 
 /// Every call by the name it has in JSON.
-const CALLS: [&str; 29] = [
+const CALLS: [&str; 30] = [
     "add_stake",
     "remove_stake",
     "add_stake_limit",
@@ -62,6 +62,7 @@ const CALLS: [&str; 29] = [
     "approve",
     "withdraw_approval",
     "resign_role",
+    "set_revenue_share",
     "session",
 ];
 

@@ -5,9 +5,16 @@
 //! | GET [`RUN`] | | [`RunInfo`] |
 //! | GET [`RECORDS`]`?from=N` | | up to 64 [`SignedRecord`]s from round N |
 //! | GET [`BLOBS`]`/{hash}` | | the bytes, immutable; ranges allowed |
-//! | POST [`PACKETS`] | a sealed packet | [`Receipt`](crate::record::Receipt), or [`ErrorBody`] with a 4xx or 5xx |
+//! | POST [`PACKETS`] | a sealed packet, committed to on the control socket | [`Receipt`](crate::record::Receipt), or [`ErrorBody`] with a 4xx or 5xx |
 //! | GET [`MODEL`] | | the current weights as SafeTensors |
 //! | GET [`SCORES`] | | [`Scores`]: what everyone's work was worth |
+//! | GET [`VALIDATORS`]`/{id}` | | [`Task`](crate::validation::Task): how a key stands as a validator, and what it is to score |
+//! | POST [`VALIDATIONS`] | a signed sheet of scores | `{sheet}`, its hash, or [`ErrorBody`] |
+//! | GET [`VALIDATIONS`]`?from=N&validator=ID` | | [`Validations`](crate::validation::Validations) of rounds from N that take no more; of everyone or of one |
+//! | GET [`WITNESSES`] | | [`Witnesses`](crate::witness::Witnesses): who recomputed the run, and how far |
+//! | POST [`WITNESSES`] | [`SignedStatement`](crate::witness::SignedStatement) | nothing, or [`ErrorBody`] |
+//! | GET [`PARTNERS`] | | [`Partners`](crate::partner::Partners): every partner and what its visitors did |
+//! | GET [`PARTNERS`]`/{id}` | | [`PartnerView`](crate::partner::PartnerView) of one |
 //! | GET [`SOCKET`] | | upgrade to the control socket |
 //! | GET [`LEDGER`] | | [`LedgerHead`](crate::ledger::LedgerHead) |
 //! | GET [`LEDGER_ENTRIES`]`?from=N` | | journal lines from entry N, at most [`MAX_LINES`](crate::limits::MAX_LINES) of them and [`MAX_LINES_BYTES`](crate::limits::MAX_LINES_BYTES); empty at the end |
@@ -19,6 +26,8 @@
 //! | GET [`LEDGER_NOTICES`] | | Atom feed of what is announced |
 //! | GET [`LEDGER_SOCKET`] | | upgrade to a socket that only tells |
 //!
+//! A mirror answers every GET and refuses everything else with [`ErrorCode::Mirror`].
+//!
 //! Posting the same packet, action or session again answers the same. The ledger's own formats are in
 //! `covey-ledger`.
 
@@ -26,6 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Hash, Round, VolunteerId,
+    handover::SignedHandover,
     record::{Checkpoint, ExclusionReason, SignedRecord},
     run::RunSpec,
 };
@@ -35,7 +45,11 @@ pub const RECORDS: &str = "/v1/records";
 pub const BLOBS: &str = "/v1/blobs";
 pub const PACKETS: &str = "/v1/packets";
 pub const SCORES: &str = "/v1/scores";
+pub const VALIDATORS: &str = "/v1/validators";
+pub const VALIDATIONS: &str = "/v1/validations";
+pub const PARTNERS: &str = "/v1/partners";
 pub const MODEL: &str = "/v1/model.safetensors";
+pub const WITNESSES: &str = "/v1/witnesses";
 pub const SOCKET: &str = "/v1/socket";
 pub const LEDGER: &str = "/v1/ledger";
 pub const LEDGER_ENTRIES: &str = "/v1/ledger/entries";
@@ -56,6 +70,12 @@ pub struct RunInfo {
     pub spec: RunSpec,
     /// Signs records and receipts.
     pub coordinator: VolunteerId,
+    /// How it came to be the coordinator, oldest first; empty for a run's first coordinator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handovers: Vec<SignedHandover>,
+    /// Present where this is not the coordinator's own answer but a mirror's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
     /// The open round.
     pub round: Round,
     /// Its base weights.
@@ -66,6 +86,17 @@ pub struct RunInfo {
     pub held_out: Vec<HeldOut>,
     /// Entropy of the held-out tokens' frequencies, nats per token.
     pub unigram_entropy: f64,
+}
+
+/// A copy of a run that serves newcomers and coordinates nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirror {
+    /// Address of what it follows.
+    pub of: String,
+    /// Signs the mirror's statements as a witness.
+    pub witness: VolunteerId,
+    /// As its operator calls it; may be empty.
+    pub name: String,
 }
 
 /// Loss on text nobody trains on, measured by the coordinator.
@@ -157,17 +188,27 @@ pub enum ErrorCode {
     FutureRound,
     /// The packet was computed from other weights than the round's base: resynchronise.
     WrongBase,
-    /// Another packet of this volunteer was already accepted in this round.
+    /// This volunteer has committed to another packet in this round.
     Duplicate,
+    /// The packet is not the one its volunteer committed to for the round, or there is no commitment.
+    NotCommitted,
     /// The round has all the contributions it may merge.
     RoundFull,
+    /// The identity has contributed as much as it may for now; the message says until which round.
+    Quota,
     /// A newer session of the same identity took over: do not reconnect by yourself.
     Replaced,
     NotFound,
+    /// The key is no validator with stake and a permit.
+    NotValidator,
+    /// Scores for packets that this validator was not assigned, or that are not the round's.
+    NotAssigned,
     /// Too many requests: wait and try again.
     Busy,
     /// The coordinator is stopping or its disk fails; nothing was accepted.
     Unavailable,
+    /// This is a mirror, which takes nothing: send it to the coordinator that the message names.
+    Mirror,
     /// A rule of the ledger; [`ErrorBody::name`] says which.
     Ledger,
 }

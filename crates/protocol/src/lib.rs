@@ -9,28 +9,35 @@
 //! [`limits`] before they allocate, and return a [`ProtocolError`] for anything else.
 
 pub mod corpus;
+pub mod handover;
 pub mod http;
 pub mod ids;
 pub mod ledger;
 pub mod limits;
 pub mod model;
 pub mod packet;
+pub mod partner;
 pub mod record;
 pub mod run;
 pub mod socket;
 pub mod update;
+pub mod validation;
+pub mod witness;
 
 pub use ids::{Hash, Identity, Round, SESSION_KEY_DOMAIN, SignatureBytes, VolunteerId};
+pub use partner::PartnerId;
 
 use thiserror::Error;
 
 /// The protocol spoken by this build. Raised when an older peer would misread a message.
 ///
 /// 2: round records name what was left out of the merge, and why.
-pub const PROTOCOL: u16 = 2;
+/// 3: packets are committed to before they are uploaded; tabs sign what they recomputed, and a run may
+/// change its coordinator.
+pub const PROTOCOL: u16 = 3;
 
 /// The oldest protocol this build still understands.
-pub const PROTOCOL_MIN: u16 = 2;
+pub const PROTOCOL_MIN: u16 = 3;
 
 /// Why bytes or frames from the network were refused. Nothing changes when one is returned.
 #[derive(Debug, Error, PartialEq)]

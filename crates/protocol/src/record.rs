@@ -3,12 +3,55 @@
 //! A newcomer takes the newest checkpoint, applies the updates of the records after it, and arrives
 //! at `theta_after` of the last one or knows exactly which record lies.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Hash, Identity, ProtocolError, Round, SignatureBytes, VolunteerId};
+use crate::{
+    Hash, Identity, PartnerId, ProtocolError, Round, SignatureBytes, VolunteerId,
+    limits::MAX_COMMITMENTS,
+};
 
+const COMMITMENT_DOMAIN: &str = "covey 2026-11 commitment signature";
 const RECORD_DOMAIN: &str = "covey 2026-11 round record signature";
 const RECEIPT_DOMAIN: &str = "covey 2026-11 receipt signature";
+
+/// A volunteer's word for one packet, given before anyone could read another one of the round
+/// (spec 2.7, commit then reveal). Round and run are signed but not repeated: they are the record's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commitment {
+    pub volunteer: VolunteerId,
+    /// Hash of the sealed packet.
+    pub packet: Hash,
+    pub signature: SignatureBytes,
+}
+
+impl Commitment {
+    pub fn sign(run: &Hash, round: Round, packet: Hash, identity: &Identity) -> Self {
+        let signed = commitment_bytes(run, round, &packet);
+        Self {
+            volunteer: identity.id(),
+            packet,
+            signature: identity.sign(COMMITMENT_DOMAIN, &signed),
+        }
+    }
+
+    /// Checks the volunteer's signature for a round of a run.
+    pub fn verify(&self, run: &Hash, round: Round) -> Result<(), ProtocolError> {
+        let signed = commitment_bytes(run, round, &self.packet);
+        self.volunteer
+            .verify(COMMITMENT_DOMAIN, &signed, &self.signature)
+    }
+}
+
+fn commitment_bytes(run: &Hash, round: Round, packet: &Hash) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(72);
+    bytes.extend(run.0);
+    bytes.extend(round.0.to_le_bytes());
+    bytes.extend(packet.0);
+    bytes
+}
 
 /// One merged contribution, as listed in a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +62,10 @@ pub struct Contribution {
     pub packet: Hash,
     pub inner_steps: u32,
     pub tokens: u32,
+    /// The site it is credited to. Not written when there is none, so that records from before there
+    /// were partners keep their names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner: Option<PartnerId>,
 }
 
 /// A packet that has a receipt but was left out of the merge.
@@ -51,11 +98,15 @@ pub enum ExclusionReason {
     Banned,
     /// Others with better scores took all the places.
     NotNeeded,
+    /// It is somebody else's work, computed again to compare: present and counted, never merged.
+    Replica,
+    /// A replica came to something else. Which of the two is wrong is decided by later rounds.
+    Disputed,
 }
 
 impl ExclusionReason {
     /// All of them, in the order of the declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Empty,
         Self::Norm,
         Self::Copied,
@@ -64,6 +115,8 @@ impl ExclusionReason {
         Self::Useless,
         Self::Banned,
         Self::NotNeeded,
+        Self::Replica,
+        Self::Disputed,
     ];
 
     /// As it is written in a record.
@@ -78,6 +131,8 @@ impl ExclusionReason {
             Self::Useless => "useless",
             Self::Banned => "banned",
             Self::NotNeeded => "not_needed",
+            Self::Replica => "replica",
+            Self::Disputed => "disputed",
         }
     }
 
@@ -93,8 +148,34 @@ impl ExclusionReason {
             Self::Useless => "it did next to nothing for the model when it was tried",
             Self::Banned => "this identity is barred for some rounds after a copy",
             Self::NotNeeded => "others with better scores took all the places",
+            Self::Replica => "it was a check of somebody else's work, and counts as such",
+            Self::Disputed => {
+                "somebody who computed the same came to another result; the next rounds show who is right"
+            }
         }
     }
+}
+
+/// A volunteer's work that another one computed again, on the same data and from the same weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replica {
+    /// Whose work it is.
+    pub of: VolunteerId,
+    /// Who computed it again, instead of its own.
+    pub by: VolunteerId,
+    pub agreement: Agreement,
+}
+
+/// What comparing the two packets of a [`Replica`] showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Agreement {
+    Agreed,
+    /// Further apart than any two adapters are.
+    Disputed,
+    /// Nothing: the first packet never came, or they are neither close nor far enough.
+    Open,
 }
 
 /// The outcome of one round.
@@ -121,12 +202,64 @@ pub struct RoundRecord {
     /// records from before it existed keep their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<Exclusion>,
+    /// Every commitment of the round in the order in which they were taken, also those whose packet never
+    /// came. Of two packets that resemble each other, the one committed to first is the original. Empty
+    /// in records from before commitments existed, and not written then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commitments: Vec<Commitment>,
+    /// What was computed twice, in ascending order of who did it again. Not written when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<Replica>,
+    /// Volunteers whose packet is merged but is no clean round: they are on probation and could not be
+    /// looked at. Ascending; not written when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unproven: Vec<VolunteerId>,
 }
 
 impl RoundRecord {
     /// Hash of the canonical JSON: the record's name in the chain.
     pub fn hash(&self) -> Hash {
         Hash::of(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// Checks that every commitment is its volunteer's own, that nobody has two, and that everything
+    /// received was committed to: nobody was slipped in, and the order is what the coordinator signed.
+    ///
+    /// Costs a signature check for each commitment. A record from before commitments existed fails
+    /// unless its round was empty.
+    pub fn check_commitments(&self) -> Result<(), ProtocolError> {
+        const WHAT: &str = "a record's commitments";
+        if self.commitments.len() > MAX_COMMITMENTS {
+            return Err(ProtocolError::TooLarge {
+                what: WHAT,
+                actual: self.commitments.len(),
+                limit: MAX_COMMITMENTS,
+            });
+        }
+        let mut committed = BTreeMap::new();
+        for commitment in &self.commitments {
+            commitment.verify(&self.run, self.round)?;
+            let Commitment {
+                volunteer, packet, ..
+            } = commitment;
+            if committed.insert(*volunteer, *packet).is_some() {
+                return Err(ProtocolError::malformed(
+                    WHAT,
+                    format!("{volunteer} has two"),
+                ));
+            }
+        }
+        let merged = self.contributions.iter().map(|c| (c.volunteer, c.packet));
+        let left_out = self.excluded.iter().map(|e| (e.volunteer, e.packet));
+        for (volunteer, packet) in merged.chain(left_out) {
+            if committed.get(&volunteer) != Some(&packet) {
+                return Err(ProtocolError::malformed(
+                    WHAT,
+                    format!("{volunteer} did not commit to {packet}"),
+                ));
+            }
+        }
+        Ok(())
     }
 
     pub fn sign(self, identity: &Identity) -> SignedRecord {
@@ -178,7 +311,10 @@ pub struct Receipt {
     pub tokens: u32,
     /// The coordinator's clock, milliseconds since 1970.
     pub received_at_ms: u64,
-    /// Over all fields above.
+    /// The site it is credited to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner: Option<PartnerId>,
+    /// Over all fields above; without a partner, over the same bytes as before there were any.
     pub signature: SignatureBytes,
 }
 
@@ -191,6 +327,8 @@ impl Receipt {
         bytes.extend(self.packet.0);
         bytes.extend(self.tokens.to_le_bytes());
         bytes.extend(self.received_at_ms.to_le_bytes());
+        // Last, and everything before it has a fixed length: no other receipt has the same bytes.
+        bytes.extend(self.partner.iter().flat_map(|id| id.as_str().bytes()));
         bytes
     }
 
@@ -221,17 +359,70 @@ mod tests {
             update_len: 0,
             contributions: Vec::new(),
             excluded: Vec::new(),
+            commitments: Vec::new(),
+            replicas: Vec::new(),
+            unproven: Vec::new(),
         }
     }
 
     #[test]
-    fn a_record_without_exclusions_reads_and_hashes_as_before_they_existed() {
+    fn a_record_without_exclusions_or_commitments_reads_and_hashes_as_before_they_existed() {
         let json = serde_json::to_string(&record()).unwrap();
-        assert!(!json.contains("excluded"));
+        assert!(!json.contains("excluded") && !json.contains("commitments"));
         assert_eq!(
             serde_json::from_str::<RoundRecord>(&json).unwrap(),
             record()
         );
+    }
+
+    #[test]
+    fn a_contribution_without_a_partner_reads_and_hashes_as_before_there_were_any() {
+        let mut record = record();
+        let contribution = Contribution {
+            volunteer: VolunteerId([4; 32]),
+            packet: Hash([5; 32]),
+            inner_steps: 1,
+            tokens: 2,
+            partner: None,
+        };
+        record.contributions = vec![contribution];
+        let (json, hash) = (serde_json::to_string(&record).unwrap(), record.hash());
+        assert!(!json.contains("partner"));
+        assert_eq!(serde_json::from_str::<RoundRecord>(&json).unwrap(), record);
+        record.contributions[0].partner = Some("example-blog".parse().unwrap());
+        assert_ne!(record.hash(), hash, "credit is part of what is signed");
+        let json = serde_json::to_string(&record).unwrap();
+        assert!(json.contains("\"partner\":\"example-blog\""));
+        assert_eq!(serde_json::from_str::<RoundRecord>(&json).unwrap(), record);
+    }
+
+    #[test]
+    fn a_receipt_vouches_for_its_partner_and_without_one_is_what_it_always_was() {
+        let identity = Identity::from_secret([7; 32]);
+        let receipt = Receipt {
+            run: Hash([1; 32]),
+            round: Round(3),
+            volunteer: VolunteerId([4; 32]),
+            packet: Hash([5; 32]),
+            tokens: 6,
+            received_at_ms: 7,
+            partner: None,
+            signature: SignatureBytes([0; 64]),
+        };
+        assert_eq!(receipt.signed_bytes().len(), 116);
+        let credited = Receipt {
+            partner: Some("example-blog".parse().unwrap()),
+            ..receipt
+        }
+        .sign(&identity);
+        assert_eq!(credited.verify(&identity.id()), Ok(()));
+        for partner in [None, Some("example-blo".parse().unwrap())] {
+            let other = Receipt {
+                partner,
+                ..credited.clone()
+            };
+            assert!(other.verify(&identity.id()).is_err(), "{partner:?}");
+        }
     }
 
     #[test]
@@ -249,5 +440,64 @@ mod tests {
             assert!(json.contains(&format!("\"reason\":\"{}\"", reason.name())));
             assert_eq!(serde_json::from_str::<RoundRecord>(&json).unwrap(), record);
         }
+    }
+
+    #[test]
+    fn what_was_received_without_a_commitment_shows() {
+        let (one, two) = (
+            Identity::from_secret([1; 32]),
+            Identity::from_secret([2; 32]),
+        );
+        let mut record = record();
+        let commit = |identity: &Identity, packet: u8| {
+            Commitment::sign(&record.run, record.round, Hash([packet; 32]), identity)
+        };
+        let (first, second, again) = (commit(&one, 7), commit(&two, 8), commit(&two, 9));
+        record.commitments = vec![first, second];
+        record.contributions = vec![Contribution {
+            volunteer: one.id(),
+            packet: Hash([7; 32]),
+            inner_steps: 1,
+            tokens: 1,
+            partner: None,
+        }];
+        record.excluded = vec![Exclusion {
+            volunteer: two.id(),
+            packet: Hash([8; 32]),
+            reason: ExclusionReason::Harmful,
+        }];
+        record.check_commitments().unwrap();
+
+        let mut slipped_in = record.clone();
+        slipped_in.commitments.remove(0);
+        let mut exchanged = record.clone();
+        exchanged.excluded[0].packet = Hash([9; 32]);
+        let mut twice = record.clone();
+        twice.commitments.push(again);
+        for wrong in [slipped_in, exchanged, twice] {
+            assert!(matches!(
+                wrong.check_commitments(),
+                Err(ProtocolError::Malformed { .. })
+            ));
+        }
+        let mut forged = record.clone();
+        forged.commitments[0].volunteer = VolunteerId([3; 32]);
+        let mut of_another_round = record.clone();
+        of_another_round.round = Round(4);
+        for wrong in [forged, of_another_round] {
+            assert!(matches!(
+                wrong.check_commitments(),
+                Err(ProtocolError::Signature(_))
+            ));
+        }
+        let mut too_many = record.clone();
+        too_many.commitments = vec![first; MAX_COMMITMENTS + 1];
+        assert!(matches!(
+            too_many.check_commitments(),
+            Err(ProtocolError::TooLarge { .. })
+        ));
+        let before = record.hash();
+        record.commitments.swap(0, 1);
+        assert_ne!(record.hash(), before, "the order is signed");
     }
 }

@@ -7,6 +7,10 @@
 //! 4. [`ClientFrame::Join`] says it works on the open round; [`ServerFrame::RoundOpened`] and
 //!    [`ServerFrame::RoundClosed`] mark the rounds; after each the volunteer reports the hash it
 //!    reached in [`ClientFrame::Applied`] and is told to [`ServerFrame::Resync`] if it differs.
+//! 5. With its packet ready, but not sent, the volunteer says its hash in [`ClientFrame::Commit`], before
+//!    the round's deadline. Only after [`ServerFrame::Committed`] does it upload the packet itself
+//!    (over HTTP), until the end of the grace period. Nobody can read a packet before the round's record
+//!    is out, so whoever wants to copy one comes too late to commit to the copy.
 //!
 //! Browsers cannot export TLS keying material, hence the challenge over the socket itself.
 
@@ -16,7 +20,9 @@ use crate::{
     Hash, Identity, PROTOCOL, ProtocolError, Round, SignatureBytes, VolunteerId,
     http::{ErrorCode, HeldOut, RunInfo},
     limits::{MAX_CLIENT_FRAME, MAX_FRAME, MAX_NAME},
+    partner::{NoCredit, PartnerId},
     record::{Checkpoint, SignedRecord},
+    witness::SignedStatement,
 };
 
 const HELLO_DOMAIN: &str = "covey 2026-11 hello signature";
@@ -42,6 +48,9 @@ pub enum ClientFrame {
         /// Program and version, for the operator.
         client: String,
         backend: Backend,
+        /// The site whose frame this tab works in; answered with [`ServerFrame::Credit`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        partner: Option<PartnerId>,
     },
     /// Takes part in a round: the round will wait for this volunteer until its deadline.
     Join { round: Round },
@@ -56,6 +65,17 @@ pub enum ClientFrame {
     },
     /// The hash reached after a round.
     Applied { round: Round, theta: Hash },
+    /// What this volunteer's key says as a witness: sent after each round that it recomputed.
+    Witness { statement: Box<SignedStatement> },
+    /// This packet and no other is this volunteer's work in the round. Saying the same again is answered
+    /// the same.
+    Commit {
+        round: Round,
+        /// Hash of the sealed packet.
+        packet: Hash,
+        /// [`Commitment::sign`](crate::record::Commitment::sign).
+        signature: SignatureBytes,
+    },
 }
 
 /// From the coordinator.
@@ -83,8 +103,28 @@ pub enum ServerFrame {
         /// Milliseconds to the deadline; absent until somebody joins.
         remaining_ms: Option<u64>,
     },
+    /// What this volunteer does in the round that is told next, if that is not the usual.
+    Task {
+        round: Round,
+        /// Whose data it trains on; its own, unless it computes somebody's work again.
+        data_of: VolunteerId,
+        /// Without optimiser state and error feedback, and without changing them.
+        fresh: bool,
+    },
     RoundClosed {
         record: Box<SignedRecord>,
+    },
+    /// The commitment is durable: upload the packet.
+    Committed {
+        round: Round,
+        packet: Hash,
+    },
+    /// The commitment was refused.
+    NotCommitted {
+        round: Round,
+        packet: Hash,
+        code: ErrorCode,
+        message: String,
     },
     HeldOut {
         held_out: HeldOut,
@@ -93,6 +133,14 @@ pub enum ServerFrame {
         /// All connected volunteers, of whom the first hundred are listed.
         total: u32,
         volunteers: Vec<Presence>,
+    },
+    /// Whether receipts name the partner of the hello. Sent after the welcome to tabs that named one,
+    /// and again when the operator suspends or restores the partner.
+    Credit {
+        partner: PartnerId,
+        /// Why they do not; absent when they do.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<NoCredit>,
     },
     /// The volunteer's weights are not the run's: start again from this checkpoint.
     Resync {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{
-    client_frame, code, hash, header, identity, manifest, record, run_info, server_frame,
+    client_frame, code, hash, header, identity, manifest, partner, record, run_info, server_frame,
     signature, signed_record, spec, volunteer,
 };
 use covey_protocol::{
@@ -185,6 +185,7 @@ proptest! {
         packet in hash(),
         tokens in any::<u32>(),
         received_at_ms in any::<u64>(),
+        partner in proptest::option::of(partner()),
     ) {
         let receipt = Receipt {
             run,
@@ -193,6 +194,7 @@ proptest! {
             packet,
             tokens,
             received_at_ms,
+            partner,
             signature: SignatureBytes([0; 64]),
         };
         prop_assert!(receipt.verify(&identity.id()).is_err());

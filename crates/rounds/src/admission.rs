@@ -75,12 +75,7 @@ impl RoundsMachine {
         }
         let open = match &self.phase {
             Phase::Idle => true,
-            // After the deadline only those who were told about it in time are still waited for.
-            Phase::Collecting { deadline_ms } => {
-                self.now_ms < *deadline_ms
-                    || (self.now_ms < self.grace_end_ms(*deadline_ms)
-                        && self.joined.contains_key(&submission.volunteer))
-            }
+            Phase::Collecting { deadline_ms } => self.now_ms < self.grace_end_ms(*deadline_ms),
             Phase::Draining
             | Phase::Assessing { .. }
             | Phase::Merging(_)
@@ -93,6 +88,16 @@ impl RoundsMachine {
             return refuse((
                 ErrorCode::WrongBase,
                 "The packet was computed from other weights than this round's; resynchronise."
+                    .into(),
+            ));
+        }
+        let promise = self.promises.get(&submission.volunteer);
+        if promise.is_none_or(|promise| {
+            !promise.stored || promise.pledge.commitment.packet != submission.packet
+        }) {
+            return refuse((
+                ErrorCode::NotCommitted,
+                "This is not a packet you committed to in this round; commit to its hash first."
                     .into(),
             ));
         }
@@ -112,6 +117,7 @@ impl RoundsMachine {
             packet: submission.packet,
             inner_steps: submission.inner_steps,
             tokens: submission.tokens,
+            partner: submission.partner,
             received_at_ms: self.now_ms,
         };
         let place = Place {
@@ -120,8 +126,6 @@ impl RoundsMachine {
         };
         self.places.insert(submission.volunteer, place);
         self.members.touch();
-        // A packet says as much as a join: after a restart it may be the first sign of life.
-        self.start_window(effects);
         effects.push(Effect::Store {
             ticket: submission.ticket,
             acceptance,

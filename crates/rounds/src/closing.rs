@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use covey_protocol::{
     Hash, Round, VolunteerId,
-    record::{Exclusion, ExclusionReason, RoundRecord},
+    record::{Exclusion, ExclusionReason, Replica, RoundRecord},
 };
 
 use crate::{
@@ -53,13 +53,11 @@ impl RoundsMachine {
         }
         let now_ms = self.now_ms;
         match &mut self.phase {
-            Phase::Draining if storing == 0 => self.finish(effects),
-            Phase::Assessing {
-                give_up_ms,
-                checked,
-            } if *give_up_ms <= now_ms => {
-                let checked = std::mem::take(checked);
-                self.choose(checked, effects);
+            Phase::Draining if storing == 0 && self.promises.values().all(|p| p.stored) => {
+                self.finish(effects);
+            }
+            Phase::Assessing { give_up_ms, .. } if *give_up_ms <= now_ms => {
+                self.go_on(effects);
             }
             Phase::Merging(attempt) => {
                 if attempt.retry(now_ms) {
@@ -98,33 +96,63 @@ impl RoundsMachine {
     }
 
     fn finish(&mut self, effects: &mut Vec<Effect>) {
-        let Some(assessing) = self.settings.assessing.filter(|_| !self.places.is_empty()) else {
-            self.choose(Vec::new(), effects);
+        // A commitment is something to judge even where no packet came.
+        let nothing = self.places.is_empty() && self.promises.is_empty();
+        let Some(assessing) = self.settings.assessing.filter(|_| !nothing) else {
+            self.choose(Vec::new(), &[], effects);
             return;
         };
         self.phase = Phase::Assessing {
             give_up_ms: self.now_ms.saturating_add(assessing.bound_ms),
             checked: Vec::new(),
+            compared: Vec::new(),
         };
         effects.push(Effect::Assess {
             round: self.round,
             seed: self.seed(),
             probe: probe_seed(&self.settings.seed_key, &self.settings.run, self.round),
             base: self.base,
-            packets: self.places.values().map(|place| place.acceptance).collect(),
-            missing: self
-                .joined
-                .iter()
-                .filter(|(volunteer, awaited)| **awaited && !self.places.contains_key(*volunteer))
-                .map(|(volunteer, _)| *volunteer)
-                .collect(),
+            packets: self.in_order(),
+            missing: self.missing(),
+            replicas: self.pairs(),
         });
     }
 
+    /// The packets in the order in which they were committed to.
+    fn in_order(&self) -> Vec<Acceptance> {
+        let order = |acceptance: &Acceptance| {
+            let promise = self.promises.get(&acceptance.volunteer);
+            (
+                promise.map_or(u32::MAX, |promise| promise.pledge.order),
+                acceptance.volunteer,
+            )
+        };
+        let mut packets: Vec<Acceptance> =
+            self.places.values().map(|place| place.acceptance).collect();
+        packets.sort_by_key(order);
+        packets
+    }
+
+    /// Who has not delivered, ascending: of those who stayed to the end and those who had committed. In a
+    /// full round nobody: there was no place left for them.
+    fn missing(&self) -> Vec<VolunteerId> {
+        if self.places.len() >= self.capacity() {
+            return Vec::new();
+        }
+        let mut missing: BTreeSet<VolunteerId> = self.awaited().collect();
+        missing.extend(self.promises.keys());
+        missing.retain(|volunteer| !self.places.contains_key(volunteer));
+        missing.into_iter().collect()
+    }
+
     /// Fixes what is left out and goes on with the rest.
-    fn choose(&mut self, excluded: Vec<Exclusion>, effects: &mut Vec<Effect>) {
+    fn choose(&mut self, excluded: Vec<Exclusion>, found: &[Replica], effects: &mut Vec<Effect>) {
+        self.replicas = self.replicas(found);
+        // The same work would count twice, whatever else was found or was not.
+        let twice: Vec<Exclusion> = self.replicas.iter().filter_map(|r| self.twice(r)).collect();
         let mut out: BTreeMap<VolunteerId, Exclusion> = excluded
             .into_iter()
+            .chain(twice)
             .filter(|exclusion| {
                 let place = self.places.get(&exclusion.volunteer);
                 place.is_some_and(|place| place.acceptance.packet == exclusion.packet)
@@ -132,13 +160,8 @@ impl RoundsMachine {
             .map(|exclusion| (exclusion.volunteer, exclusion))
             .collect();
         // Unassessed rounds may hold more than may be merged: first come, first served.
-        let mut rest: Vec<Acceptance> = self
-            .places
-            .values()
-            .map(|place| place.acceptance)
-            .filter(|acceptance| !out.contains_key(&acceptance.volunteer))
-            .collect();
-        rest.sort_by_key(|acceptance| (acceptance.received_at_ms, acceptance.volunteer));
+        let mut rest = self.in_order();
+        rest.retain(|acceptance| !out.contains_key(&acceptance.volunteer));
         let most = self.settings.rounds.max_contributions as usize;
         out.extend(rest.iter().skip(most).map(|acceptance| {
             let exclusion = Exclusion {
@@ -157,12 +180,41 @@ impl RoundsMachine {
         }
     }
 
+    /// A replica beside the packet it is of.
+    fn twice(&self, replica: &Replica) -> Option<Exclusion> {
+        self.places.get(&replica.of)?;
+        let packet = self.places.get(&replica.by)?.acceptance.packet;
+        Some(Exclusion {
+            volunteer: replica.by,
+            packet,
+            reason: ExclusionReason::Replica,
+        })
+    }
+
+    /// Without an assessment, with what the fast checks found.
+    fn go_on(&mut self, effects: &mut Vec<Effect>) {
+        if let Phase::Assessing {
+            checked, compared, ..
+        } = &mut self.phase
+        {
+            let (checked, compared) = (std::mem::take(checked), std::mem::take(compared));
+            self.choose(checked, &compared, effects);
+        }
+    }
+
     /// [`Event::Checked`](crate::Event::Checked)
-    pub(crate) fn checked(&mut self, round: Round, excluded: Vec<Exclusion>) {
-        if let Phase::Assessing { checked, .. } = &mut self.phase
+    pub(crate) fn checked(
+        &mut self,
+        round: Round,
+        excluded: Vec<Exclusion>,
+        replicas: Vec<Replica>,
+    ) {
+        if let Phase::Assessing {
+            checked, compared, ..
+        } = &mut self.phase
             && round == self.round
         {
-            *checked = excluded;
+            (*checked, *compared) = (excluded, replicas);
         }
     }
 
@@ -171,20 +223,18 @@ impl RoundsMachine {
         &mut self,
         round: Round,
         excluded: Vec<Exclusion>,
+        replicas: Vec<Replica>,
         effects: &mut Vec<Effect>,
     ) {
         if round == self.round && matches!(self.phase, Phase::Assessing { .. }) {
-            self.choose(excluded, effects);
+            self.choose(excluded, &replicas, effects);
         }
     }
 
     /// [`Event::AssessFailed`](crate::Event::AssessFailed)
     pub(crate) fn assess_failed(&mut self, round: Round, effects: &mut Vec<Effect>) {
-        if let Phase::Assessing { checked, .. } = &mut self.phase
-            && round == self.round
-        {
-            let checked = std::mem::take(checked);
-            self.choose(checked, effects);
+        if round == self.round {
+            self.go_on(effects);
         }
     }
 
@@ -197,7 +247,7 @@ impl RoundsMachine {
     }
 
     /// What is merged, in ascending volunteer order.
-    fn selected(&self) -> impl Iterator<Item = Acceptance> {
+    pub(crate) fn selected(&self) -> impl Iterator<Item = Acceptance> {
         let out: BTreeSet<VolunteerId> = self
             .excluded
             .iter()
@@ -227,6 +277,9 @@ impl RoundsMachine {
             update_len,
             contributions: self.selected().map(|a| a.contribution()).collect(),
             excluded: self.excluded.clone(),
+            commitments: self.commitments(),
+            replicas: self.replicas.clone(),
+            unproven: self.unproven(),
         };
         self.phase = Phase::Recording {
             record: Box::new(record.clone()),
@@ -274,6 +327,7 @@ impl RoundsMachine {
             _ => return,
         };
         let theta = record.theta_after;
+        self.trust.observe(&self.settings.replication.quota, record);
         self.previous = Some(record.hash());
         self.history.push_back((round, theta));
         while self.history.len() > HISTORY_ROUNDS {
@@ -285,6 +339,9 @@ impl RoundsMachine {
                 .map(|place| place.acceptance),
         );
         self.excluded.clear();
+        self.replicas.clear();
+        self.promises.clear();
+        self.next_order = 0;
         self.round = round.next();
         self.forget_receipts();
         self.base = theta;
@@ -301,6 +358,11 @@ impl RoundsMachine {
                 round: self.round,
                 theta,
             });
+        }
+        self.deal();
+        let members: Vec<VolunteerId> = self.members.ids().copied().collect();
+        for volunteer in members {
+            self.tell_task(volunteer, effects);
         }
         effects.push(self.opened(Audience::Everyone));
     }

@@ -2,11 +2,13 @@
 //! [`Event`](crate::Event) of its own.
 
 use covey_protocol::{
-    Hash, Round, VolunteerId,
+    Hash, PartnerId, Round, VolunteerId,
     http::ErrorCode,
-    record::{Contribution, RoundRecord},
+    record::{Commitment, Contribution, RoundRecord},
     socket::Presence,
 };
+
+use crate::{Pair, Task};
 
 /// Names one upload that waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +21,15 @@ pub enum Audience {
     One(VolunteerId),
 }
 
+/// A commitment with its place in the round's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pledge {
+    pub round: Round,
+    /// Grows with every commitment that is taken; numbers may be missing.
+    pub order: u32,
+    pub commitment: Commitment,
+}
+
 /// A packet that has its place in a round: what a receipt states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acceptance {
@@ -28,6 +39,8 @@ pub struct Acceptance {
     pub packet: Hash,
     pub inner_steps: u32,
     pub tokens: u32,
+    /// The site it is credited to.
+    pub partner: Option<PartnerId>,
     /// When it was admitted, milliseconds since 1970.
     pub received_at_ms: u64,
 }
@@ -41,6 +54,7 @@ impl Acceptance {
             packet: self.packet,
             inner_steps: self.inner_steps,
             tokens: self.tokens,
+            partner: self.partner,
         }
     }
 }
@@ -48,6 +62,23 @@ impl Acceptance {
 /// Something the world has to do, in the order given.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
+    /// Make a commitment durable, then report [`Pledged`](crate::Event::Pledged) or
+    /// [`PledgeFailed`](crate::Event::PledgeFailed).
+    Pledge(Pledge),
+    /// Tell a volunteer that its commitment is durable.
+    Committed {
+        volunteer: VolunteerId,
+        round: Round,
+        packet: Hash,
+    },
+    /// Tell a volunteer that its commitment was refused; nothing of it is kept.
+    NotCommitted {
+        volunteer: VolunteerId,
+        round: Round,
+        packet: Hash,
+        code: ErrorCode,
+        message: String,
+    },
     /// Make a packet durable, then report [`Stored`](crate::Event::Stored) or
     /// [`StoreFailed`](crate::Event::StoreFailed). `ticket` names the upload that brought its bytes.
     Store {
@@ -65,7 +96,8 @@ pub enum Effect {
         code: ErrorCode,
         message: String,
     },
-    /// Try stored packets, listed in ascending volunteer order, on the weights `base`; report
+    /// Try stored packets, listed in the order in which they were committed to, on the weights `base`;
+    /// there may be none. Report
     /// [`Checked`](crate::Event::Checked) as soon as the fast checks are done, then
     /// [`Assessed`](crate::Event::Assessed) or [`AssessFailed`](crate::Event::AssessFailed).
     Assess {
@@ -76,8 +108,10 @@ pub enum Effect {
         probe: Hash,
         base: Hash,
         packets: Vec<Acceptance>,
-        /// Volunteers that joined, stayed, and delivered nothing.
+        /// Volunteers that delivered nothing although they joined and stayed, or had committed to a packet.
         missing: Vec<VolunteerId>,
+        /// Whose packet is another one's work, computed again.
+        replicas: Vec<Pair>,
     },
     /// Merge stored packets, listed in ascending volunteer order, into the weights `base`; make the
     /// merged update durable; then report [`Merged`](crate::Event::Merged) or
@@ -100,6 +134,12 @@ pub enum Effect {
         base: Hash,
         /// Milliseconds to the deadline; absent until somebody joins.
         remaining_ms: Option<u64>,
+    },
+    /// Tell a volunteer what it does in a round, before the round itself is told.
+    Task {
+        volunteer: VolunteerId,
+        round: Round,
+        task: Task,
     },
     /// Keep the weights `theta`, the base of `round`, as a checkpoint.
     Checkpoint { round: Round, theta: Hash },

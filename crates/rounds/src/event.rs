@@ -1,7 +1,11 @@
 //! Everything that can happen to the rounds, from volunteers and from the world that carries out
 //! [`Effect`](crate::Effect)s.
 
-use covey_protocol::{Hash, Round, VolunteerId, record::Exclusion, socket::Backend};
+use covey_protocol::{
+    Hash, PartnerId, Round, VolunteerId,
+    record::{Commitment, Exclusion, Replica},
+    socket::Backend,
+};
 
 use crate::effect::Ticket;
 
@@ -37,6 +41,21 @@ pub enum Event {
         round: Round,
         theta: Hash,
     },
+    /// It committed to a packet; the signature has been checked for this run and round.
+    Commit {
+        round: Round,
+        commitment: Commitment,
+    },
+    /// A commitment is on disk.
+    Pledged {
+        volunteer: VolunteerId,
+        packet: Hash,
+    },
+    /// A commitment could not be written.
+    PledgeFailed {
+        volunteer: VolunteerId,
+        packet: Hash,
+    },
     /// It uploaded a packet whose bytes are valid.
     Submitted(Submission),
     /// A packet is on disk.
@@ -53,11 +72,13 @@ pub enum Event {
     Checked {
         round: Round,
         excluded: Vec<Exclusion>,
+        replicas: Vec<Replica>,
     },
     /// The round's packets were assessed: everything not listed is merged.
     Assessed {
         round: Round,
         excluded: Vec<Exclusion>,
+        replicas: Vec<Replica>,
     },
     /// The assessment did not come about. The round goes on with what the fast checks found.
     AssessFailed { round: Round },
@@ -94,4 +115,6 @@ pub struct Submission {
     pub packet: Hash,
     pub inner_steps: u32,
     pub tokens: u32,
+    /// The site it is credited to, if the operator knows that site.
+    pub partner: Option<PartnerId>,
 }

@@ -1,17 +1,20 @@
-//! The machine's state and its one public move, [`RoundsMachine::step`]. What is admitted is decided in
-//! `admission`, how a round ends in `closing`.
+//! The machine's state and its one public move, [`RoundsMachine::step`]. What is promised is decided in
+//! `commitment`, what is admitted in `admission`, how a round ends in `closing`.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use covey_protocol::{
     Hash, Round, VolunteerId,
     http::ErrorCode,
-    record::{Exclusion, RoundRecord},
+    record::{Exclusion, Replica, RoundRecord},
     run::RoundSpec,
     socket::{Activity, Presence},
 };
 
-use crate::{Acceptance, Audience, Effect, Event, Ticket, presence::Members, seed::round_seed};
+use crate::{
+    Acceptance, Audience, Effect, Event, Pledge, Replication, Ticket, Trust, presence::Members,
+    replication::Draw, seed::round_seed,
+};
 
 /// Rounds whose resulting weights are remembered, to compare with what volunteers report.
 pub(crate) const HISTORY_ROUNDS: usize = 256;
@@ -29,6 +32,7 @@ pub struct Settings {
     pub seed_key: [u8; 32],
     /// Most connected volunteers that are listed and waited for.
     pub max_members: usize,
+    pub replication: Replication,
     /// Absent where every packet is merged that was admitted.
     pub assessing: Option<Assessing>,
 }
@@ -47,7 +51,7 @@ pub struct Assessing {
 pub enum Phase {
     /// Nobody has joined.
     Idle,
-    /// Packets are admitted until the deadline, and in the grace period after it.
+    /// Commitments are taken until the deadline, their packets until the end of the grace period.
     Collecting { deadline_ms: u64 },
     /// Closed to packets; admitted ones are still being stored.
     Draining,
@@ -57,6 +61,8 @@ pub enum Phase {
         give_up_ms: u64,
         /// What the fast checks have left out so far.
         checked: Vec<Exclusion>,
+        /// What comparing the replicas has shown so far.
+        compared: Vec<Replica>,
     },
     /// The world merges.
     Merging(Attempt),
@@ -73,6 +79,14 @@ pub struct Attempt {
     pub failures: u32,
     /// When it is tried again; absent while it is under way.
     pub retry_at_ms: Option<u64>,
+}
+
+/// A commitment of the open round.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Promise {
+    pub pledge: Pledge,
+    /// On disk, and told so.
+    pub stored: bool,
 }
 
 /// A packet's place in the open round.
@@ -101,9 +115,18 @@ pub struct RoundsMachine {
     pub(crate) phase: Phase,
     /// Who joined the open round, and whether it is still waited for.
     pub(crate) joined: BTreeMap<VolunteerId, bool>,
+    pub(crate) promises: BTreeMap<VolunteerId, Promise>,
+    /// The next commitment's place in the order.
+    pub(crate) next_order: u32,
     pub(crate) places: BTreeMap<VolunteerId, Place>,
     /// What is left out of the merge, ascending; decided when the assessment ends.
     pub(crate) excluded: Vec<Exclusion>,
+    /// What became of the replicas; decided with it.
+    pub(crate) replicas: Vec<Replica>,
+    /// Everyone's standing after the last record.
+    pub(crate) trust: Trust,
+    /// The open round's tasks.
+    pub(crate) draw: Draw,
     /// Before this the round does not close early; see [`recover`](Self::recover).
     pub(crate) hold_until_ms: u64,
     pub(crate) members: Members,
@@ -147,6 +170,12 @@ impl RoundsMachine {
     #[must_use]
     pub fn members(&self) -> usize {
         self.members.len()
+    }
+
+    /// Everyone's standing after the last record.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Volunteers that joined the open round.
@@ -196,6 +225,7 @@ impl RoundsMachine {
                 accepted,
             } => {
                 self.members.connect(volunteer, backend, accepted);
+                self.tell_task(volunteer, &mut effects);
                 effects.push(self.opened(Audience::One(volunteer)));
             }
             Event::Disconnected { volunteer } => {
@@ -214,6 +244,11 @@ impl RoundsMachine {
                 round,
                 theta,
             } => self.applied(volunteer, round, theta, &mut effects),
+            Event::Commit { round, commitment } => self.commit(round, commitment, &mut effects),
+            Event::Pledged { volunteer, packet } => self.pledged(&volunteer, packet, &mut effects),
+            Event::PledgeFailed { volunteer, packet } => {
+                self.pledge_failed(&volunteer, packet, &mut effects);
+            }
             Event::Submitted(submission) => self.submit(submission, &mut effects),
             Event::Stored { volunteer, packet } => self.stored(&volunteer, packet, &mut effects),
             Event::StoreFailed { volunteer, packet } => {
@@ -226,8 +261,16 @@ impl RoundsMachine {
                 update_len,
             } => self.merged(round, theta_after, update, update_len, &mut effects),
             Event::MergeFailed { round } => self.merge_failed(round),
-            Event::Checked { round, excluded } => self.checked(round, excluded),
-            Event::Assessed { round, excluded } => self.assessed(round, excluded, &mut effects),
+            Event::Checked {
+                round,
+                excluded,
+                replicas,
+            } => self.checked(round, excluded, replicas),
+            Event::Assessed {
+                round,
+                excluded,
+                replicas,
+            } => self.assessed(round, excluded, replicas, &mut effects),
             Event::AssessFailed { round } => self.assess_failed(round, &mut effects),
             Event::Recorded { round } => self.recorded(round, &mut effects),
             Event::RecordFailed { round } => self.record_failed(round),
@@ -290,11 +333,18 @@ impl RoundsMachine {
         most as usize
     }
 
-    /// Whether somebody who joined and is still here has yet to contribute.
+    /// Whether somebody has yet to contribute: a packet that was committed to is waited for even when its
+    /// volunteer is cut off; before the deadline so is whoever joined and is still here.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.joined
-            .iter()
-            .any(|(volunteer, awaited)| *awaited && !self.places.contains_key(volunteer))
+        let absent = |volunteer: &VolunteerId| !self.places.contains_key(volunteer);
+        self.promises.keys().any(absent)
+            || self.takes_commitments() && self.awaited().any(|volunteer| absent(&volunteer))
+    }
+
+    /// Who joined and is still here.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = VolunteerId> {
+        let awaited = self.joined.iter().filter(|(_, awaited)| **awaited);
+        awaited.map(|(volunteer, _)| *volunteer)
     }
 
     fn join(&mut self, volunteer: VolunteerId, round: Round, effects: &mut Vec<Effect>) {
@@ -305,6 +355,8 @@ impl RoundsMachine {
             Some(self.wrong_round(round))
         } else if !matches!(self.phase, Phase::Idle | Phase::Collecting { .. }) {
             Some(closed(round))
+        } else if let Some(message) = self.over_quota(&volunteer) {
+            Some((ErrorCode::Quota, message))
         } else if self.joined.len() >= MAX_JOINED && !self.joined.contains_key(&volunteer) {
             Some((
                 ErrorCode::RoundFull,

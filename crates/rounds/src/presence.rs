@@ -60,6 +60,14 @@ impl Members {
         self.all.contains_key(volunteer)
     }
 
+    pub fn ids(&self) -> impl Iterator<Item = &VolunteerId> {
+        self.all.keys()
+    }
+
+    pub fn backend(&self, volunteer: &VolunteerId) -> Option<Backend> {
+        self.all.get(volunteer).map(|member| member.backend)
+    }
+
     pub fn len(&self) -> usize {
         self.all.len()
     }

@@ -2,17 +2,19 @@
 //!
 //! Joins and deadlines are not on disk: volunteers reconnect and join again within seconds. So that the
 //! first of them to return does not close the round over the heads of the others, a recovered round does
-//! not close early for a while. One that holds acknowledged packets runs its window anew, since it must
-//! close even if nobody returns.
+//! not close early for a while. One that holds acknowledged commitments runs its window anew, since it
+//! must close even if nobody returns. That also takes new commitments once more, which is harmless:
+//! nothing of the round was readable before the crash.
 
 use std::collections::BTreeMap;
 
 use covey_protocol::{Hash, Round};
 
 use crate::{
-    Acceptance, Effect, Phase, RoundsMachine, Settings,
-    machine::{HISTORY_ROUNDS, Place, Storage},
+    Acceptance, Effect, Phase, Pledge, RoundsMachine, Settings, Trust,
+    machine::{HISTORY_ROUNDS, Place, Promise, Storage},
     presence::Members,
+    replication::Draw,
 };
 
 /// How long a recovered round waits for volunteers to return before it may close early.
@@ -27,12 +29,16 @@ pub struct Snapshot {
     pub base: Hash,
     /// Hash of the last record.
     pub previous: Option<Hash>,
+    /// Acknowledged commitments of the open round, in any order.
+    pub pledges: Vec<Pledge>,
     /// Acknowledged packets of the open round, in any order.
     pub packets: Vec<Acceptance>,
     /// Acceptances of the last closed rounds, oldest first.
     pub receipts: Vec<Acceptance>,
     /// Weights after the last rounds, oldest first.
     pub history: Vec<(Round, Hash)>,
+    /// Everyone's standing after all records.
+    pub trust: Trust,
 }
 
 impl Snapshot {
@@ -43,9 +49,11 @@ impl Snapshot {
             round: Round(0),
             base,
             previous: None,
+            pledges: Vec::new(),
             packets: Vec::new(),
             receipts: Vec::new(),
             history: Vec::new(),
+            trust: Trust::default(),
         }
     }
 }
@@ -58,11 +66,22 @@ impl RoundsMachine {
             round,
             base,
             previous,
+            pledges,
             packets,
             receipts,
             history,
+            trust,
         } = snapshot;
-        let resumed = previous.is_some() || !packets.is_empty();
+        let resumed = previous.is_some() || !pledges.is_empty();
+        let promises: BTreeMap<_, _> = pledges
+            .into_iter()
+            .filter(|pledge| pledge.round == round)
+            .map(|pledge| {
+                let stored = true;
+                (pledge.commitment.volunteer, Promise { pledge, stored })
+            })
+            .collect();
+        let last = promises.values().map(|promise| promise.pledge.order).max();
         let places: BTreeMap<_, _> = packets
             .into_iter()
             .filter(|acceptance| acceptance.round == round)
@@ -91,12 +110,18 @@ impl RoundsMachine {
             history: history.into_iter().skip(skip).collect(),
             receipts: receipts.into(),
             settings,
+            next_order: last.map_or(0, |last| last.saturating_add(1)),
+            promises,
             places,
             excluded: Vec::new(),
+            replicas: Vec::new(),
+            trust,
+            draw: Draw::default(),
         };
+        machine.deal();
         machine.forget_receipts();
         let mut effects = Vec::new();
-        if !machine.places.is_empty() {
+        if !machine.promises.is_empty() || !machine.places.is_empty() {
             machine.start_window(&mut effects);
         }
         machine.advance(&mut effects);

@@ -1,15 +1,18 @@
 //! One behaviour a test, with the machine driven by hand.
 
 use covey_protocol::{
-    Hash, Round, VolunteerId,
+    Hash, Identity, Round, SignatureBytes, VolunteerId,
     http::ErrorCode,
-    record::{Exclusion, ExclusionReason, RoundRecord},
+    limits::MAX_COMMITMENTS,
+    record::{
+        Agreement, Commitment, Contribution, Exclusion, ExclusionReason, Replica, RoundRecord,
+    },
     run::RoundSpec,
     socket::Backend,
 };
 use covey_rounds::{
-    Acceptance, Assessing, Audience, Effect, Event, Phase, RoundsMachine, Settings, Snapshot,
-    Submission, Ticket,
+    Acceptance, Assessing, Audience, Effect, Event, Phase, Pledge, Quota, Replication,
+    RoundsMachine, Settings, Snapshot, Submission, Ticket, Trust,
 };
 
 const WINDOW: u64 = 60_000;
@@ -27,6 +30,7 @@ fn settings() -> Settings {
         },
         seed_key: [7; 32],
         max_members: 100,
+        replication: Replication::default(),
         assessing: None,
     }
 }
@@ -78,10 +82,43 @@ fn submission(machine: &RoundsMachine, n: u8) -> Submission {
         packet: packet(n),
         inner_steps: 20,
         tokens: 1000,
+        partner: None,
     }
 }
 
+/// The machine is given signatures that were checked, so these are none.
+fn commitment(n: u8, packet: Hash) -> Commitment {
+    Commitment {
+        volunteer: volunteer(n),
+        packet,
+        signature: SignatureBytes([n; 64]),
+    }
+}
+
+fn commit(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
+    let round = machine.round();
+    let commitment = commitment(n, packet(n));
+    machine.step(Event::Commit { round, commitment }, now)
+}
+
+fn pledged(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
+    machine.step(
+        Event::Pledged {
+            volunteer: volunteer(n),
+            packet: packet(n),
+        },
+        now,
+    )
+}
+
+/// Commits and is told so, then uploads.
 fn submit(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
+    let _ = commit(machine, n, now);
+    let _ = pledged(machine, n, now);
+    reveal(machine, n, now)
+}
+
+fn reveal(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
     let submission = submission(machine, n);
     machine.step(Event::Submitted(submission), now)
 }
@@ -98,7 +135,9 @@ fn stored(machine: &mut RoundsMachine, n: u8, now: u64) -> Vec<Effect> {
 
 fn rejection(effects: &[Effect]) -> Option<ErrorCode> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Reject { code, .. } | Effect::Refuse { code, .. } => Some(*code),
+        Effect::Reject { code, .. }
+        | Effect::Refuse { code, .. }
+        | Effect::NotCommitted { code, .. } => Some(*code),
         _ => None,
     })
 }
@@ -273,31 +312,42 @@ fn a_volunteer_that_leaves_may_come_back_with_its_packet() {
         connect(&mut machine, n, 0);
         join(&mut machine, n, 0);
     }
+    commit(&mut machine, 1, 5);
+    pledged(&mut machine, 1, 6);
     let _ = machine.step(
         Event::Disconnected {
             volunteer: volunteer(1),
         },
         10,
     );
-    // Even in the grace period, while another one is waited for.
-    let effects = submit(&mut machine, 1, WINDOW + 1);
+    // Even in the grace period.
+    let effects = reveal(&mut machine, 1, WINDOW + 1);
     assert_eq!(rejection(&effects), None);
     assert_eq!(receipts(&stored(&mut machine, 1, WINDOW + 2)).len(), 1);
 }
 
 #[test]
-fn the_deadline_waits_out_the_grace_only_for_those_missing() {
+fn the_deadline_waits_out_the_grace_only_for_packets_that_were_committed_to() {
     let mut machine = start(settings());
-    for n in [1, 2] {
+    for n in [1, 2, 3] {
         connect(&mut machine, n, 0);
         join(&mut machine, n, 0);
     }
     submit(&mut machine, 1, 10);
     stored(&mut machine, 1, 20);
+    commit(&mut machine, 2, WINDOW - 2);
+    pledged(&mut machine, 2, WINDOW - 1);
     assert_eq!(merges(&machine.step(Event::Tick, WINDOW)), None);
-    let effects = submit(&mut machine, 3, WINDOW + 1);
+    let effects = commit(&mut machine, 3, WINDOW + 1);
     assert_eq!(rejection(&effects), Some(ErrorCode::StaleRound));
-    submit(&mut machine, 2, WINDOW + 2);
+    let effects = reveal(&mut machine, 3, WINDOW + 1);
+    assert_eq!(rejection(&effects), Some(ErrorCode::NotCommitted));
+    // The answer to what was said in time is the same after the deadline.
+    assert!(matches!(
+        commit(&mut machine, 2, WINDOW + 1).as_slice(),
+        [Effect::Committed { .. }, ..]
+    ));
+    reveal(&mut machine, 2, WINDOW + 2);
     let effects = stored(&mut machine, 2, WINDOW + 3);
     assert_eq!(merges(&effects), Some(vec![volunteer(1), volunteer(2)]));
 }
@@ -311,8 +361,10 @@ fn the_grace_period_ends() {
     }
     submit(&mut machine, 1, 10);
     stored(&mut machine, 1, 20);
+    commit(&mut machine, 2, 30);
+    pledged(&mut machine, 2, 31);
     // The packet arrives before any tick at that time: lateness is judged by the clock.
-    let effects = submit(&mut machine, 2, WINDOW + GRACE);
+    let effects = reveal(&mut machine, 2, WINDOW + GRACE);
     assert_eq!(rejection(&effects), Some(ErrorCode::StaleRound));
     assert_eq!(merges(&effects), Some(vec![volunteer(1)]));
 }
@@ -565,15 +617,23 @@ fn a_recovered_round_holds_its_acknowledged_packets_and_closes_without_anyone() 
         packet: packet(1),
         inner_steps: 20,
         tokens: 1000,
+        partner: None,
         received_at_ms: 5,
+    };
+    let pledge = Pledge {
+        round: Round(3),
+        order: 4,
+        commitment: commitment(1, packet(1)),
     };
     let snapshot = Snapshot {
         round: Round(3),
         base: Hash::of(b"theta 3"),
         previous: Some(Hash::of(b"record 2")),
+        pledges: vec![pledge],
         packets: vec![acceptance],
         receipts: vec![],
         history: vec![],
+        trust: Trust::default(),
     };
     let (mut machine, effects) = RoundsMachine::recover(settings(), snapshot, 1_000);
     assert_eq!(merges(&effects), None, "others may still come back");
@@ -603,6 +663,7 @@ fn a_recovered_round_holds_its_acknowledged_packets_and_closes_without_anyone() 
     };
     assert_eq!(record.previous, Some(Hash::of(b"record 2")));
     assert_eq!(record.contributions, [acceptance.contribution()]);
+    assert_eq!(record.commitments, [pledge.commitment]);
 }
 
 #[test]
@@ -611,9 +672,11 @@ fn a_recovered_round_does_not_close_over_the_heads_of_those_still_reconnecting()
         round: Round(3),
         base: Hash::of(b"theta 3"),
         previous: Some(Hash::of(b"record 2")),
+        pledges: vec![],
         packets: vec![],
         receipts: vec![],
         history: vec![],
+        trust: Trust::default(),
     };
     let (mut machine, _) = RoundsMachine::recover(settings(), snapshot, 0);
     connect(&mut machine, 1, 100);
@@ -682,7 +745,7 @@ fn assessing(settings: Settings, count: u8) -> (RoundsMachine, Vec<Effect>) {
     }
     let mut effects = Vec::new();
     for n in 1..=count {
-        // The last comes first, so that the order of names is not the order of receipt.
+        // The last comes first, so that the order of names is not the order of commitments.
         submit(&mut machine, count + 1 - n, u64::from(n));
     }
     for n in 1..=count {
@@ -711,6 +774,7 @@ fn packets_are_tried_before_they_are_merged_and_the_record_names_what_was_left_o
         Event::Assessed {
             round: Round(0),
             excluded: left_out.clone(),
+            replicas: vec![],
         },
         200,
     );
@@ -751,6 +815,7 @@ fn a_round_with_nothing_worth_merging_leaves_the_weights_alone() {
         Event::Assessed {
             round: Round(0),
             excluded: vec![exclusion(1, ExclusionReason::Harmful)],
+            replicas: vec![],
         },
         200,
     );
@@ -765,6 +830,7 @@ fn an_assessment_that_fails_or_takes_too_long_leaves_what_the_fast_checks_found(
     let checked = || Event::Checked {
         round: Round(0),
         excluded: vec![exclusion(2, ExclusionReason::Copied)],
+        replicas: vec![],
     };
     let (mut failing, _) = assessing(assessed(), 2);
     assert_eq!(failing.step(checked(), 200), []);
@@ -782,6 +848,7 @@ fn an_assessment_that_fails_or_takes_too_long_leaves_what_the_fast_checks_found(
     let late = Event::Assessed {
         round: Round(0),
         excluded: vec![exclusion(1, ExclusionReason::Harmful)],
+        replicas: vec![],
     };
     assert_eq!(merges(&slow.step(late, 200 + BOUND)), None);
     let effects = slow.step(
@@ -808,6 +875,7 @@ fn what_was_never_sent_cannot_be_left_out() {
         Event::Assessed {
             round: Round(0),
             excluded: vec![foreign, exclusion(7, ExclusionReason::Harmful)],
+            replicas: vec![],
         },
         200,
     );
@@ -826,10 +894,11 @@ fn a_reserve_is_admitted_and_the_last_to_come_is_left_out_if_nobody_is_worse() {
         Event::Assessed {
             round: Round(0),
             excluded: Vec::new(),
+            replicas: vec![],
         },
         200,
     );
-    // Volunteer 1 was received last.
+    // Volunteer 1 committed last.
     assert_eq!(
         merges(&effects),
         Some(vec![volunteer(2), volunteer(3), volunteer(4)])
@@ -858,4 +927,600 @@ fn whoever_stayed_and_delivered_nothing_is_named() {
         _ => None,
     });
     assert_eq!(missing, Some(vec![volunteer(3)]));
+}
+
+fn assessment(effects: &[Effect]) -> Option<(Vec<VolunteerId>, Vec<VolunteerId>)> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Assess {
+            packets, missing, ..
+        } => Some((
+            packets.iter().map(|packet| packet.volunteer).collect(),
+            missing.clone(),
+        )),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_commitment_is_acknowledged_once_it_is_stored_and_only_then_is_its_packet_taken() {
+    let mut machine = start(settings());
+    connect(&mut machine, 1, 0);
+    let effects = commit(&mut machine, 1, 5);
+    assert!(
+        matches!(machine.phase(), Phase::Collecting { .. }),
+        "a commitment says as much as a join"
+    );
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Pledge(pledge) if pledge.order == 0))
+    );
+    assert_eq!(commit(&mut machine, 1, 6), [], "its answer is on its way");
+    let early = reveal(&mut machine, 1, 7);
+    assert_eq!(rejection(&early), Some(ErrorCode::NotCommitted));
+    let told = Effect::Committed {
+        volunteer: volunteer(1),
+        round: Round(0),
+        packet: packet(1),
+    };
+    assert_eq!(pledged(&mut machine, 1, 8), [told.clone()]);
+    assert_eq!(commit(&mut machine, 1, 9), [told], "the same again");
+    let mut other = submission(&machine, 1);
+    other.packet = packet(9);
+    let effects = machine.step(Event::Submitted(other), 10);
+    assert_eq!(rejection(&effects), Some(ErrorCode::NotCommitted));
+    assert_eq!(rejection(&reveal(&mut machine, 1, 11)), None);
+}
+
+#[test]
+fn a_volunteer_commits_once_in_a_round() {
+    let mut machine = start(settings());
+    connect(&mut machine, 1, 0);
+    commit(&mut machine, 1, 5);
+    let round = Round(0);
+    let other = commitment(1, packet(9));
+    let change = Event::Commit {
+        round,
+        commitment: other,
+    };
+    let before = machine.clone();
+    let effects = machine.step(change, 5);
+    assert_eq!(rejection(&effects), Some(ErrorCode::Duplicate));
+    assert_eq!(machine, before);
+    let early = Event::Commit {
+        round: Round(1),
+        commitment: commitment(2, packet(2)),
+    };
+    assert_eq!(
+        rejection(&machine.step(early, 5)),
+        Some(ErrorCode::FutureRound)
+    );
+    // A write that failed leaves nothing, and the volunteer may commit anew.
+    let failed = Event::PledgeFailed {
+        volunteer: volunteer(1),
+        packet: packet(1),
+    };
+    let effects = machine.step(failed, 6);
+    assert_eq!(rejection(&effects), Some(ErrorCode::Unavailable));
+    let again = Event::Commit {
+        round,
+        commitment: other,
+    };
+    assert_eq!(rejection(&machine.step(again, 7)), None);
+}
+
+#[test]
+fn packets_are_judged_and_listed_in_the_order_of_their_commitments() {
+    let mut machine = start(assessed());
+    for n in 1..=3 {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    for (n, now) in [(3, 10), (1, 11), (2, 12)] {
+        commit(&mut machine, n, now);
+    }
+    // Neither the order of storing nor that of the uploads counts.
+    for n in 1..=3 {
+        pledged(&mut machine, n, 20);
+        reveal(&mut machine, n, 21);
+    }
+    stored(&mut machine, 1, 30);
+    stored(&mut machine, 2, 31);
+    let effects = stored(&mut machine, 3, 32);
+    let expected = [3, 1, 2].map(volunteer).to_vec();
+    assert_eq!(assessment(&effects), Some((expected.clone(), vec![])));
+    let effects = machine.step(
+        Event::Assessed {
+            round: Round(0),
+            excluded: vec![],
+            replicas: vec![],
+        },
+        40,
+    );
+    assert_eq!(merges(&effects), Some([1, 2, 3].map(volunteer).to_vec()));
+    let effects = machine.step(
+        Event::Merged {
+            round: Round(0),
+            theta_after: Hash::of(b"theta 1"),
+            update: Hash::of(b"update"),
+            update_len: 9,
+        },
+        50,
+    );
+    let record = recorded(&effects).expect("a record");
+    let order: Vec<_> = record.commitments.iter().map(|c| c.volunteer).collect();
+    assert_eq!(order, expected);
+}
+
+#[test]
+fn whoever_commits_and_never_reveals_counts_as_missing_and_stands_in_the_record() {
+    // Also when it vanishes, and when nobody else is there.
+    for others in [false, true] {
+        let mut machine = start(assessed());
+        for n in [1, 2] {
+            connect(&mut machine, n, 0);
+        }
+        join(&mut machine, 1, 0);
+        commit(&mut machine, 1, 5);
+        pledged(&mut machine, 1, 6);
+        if others {
+            submit(&mut machine, 2, 10);
+            stored(&mut machine, 2, 20);
+        }
+        let _ = machine.step(
+            Event::Disconnected {
+                volunteer: volunteer(1),
+            },
+            30,
+        );
+        assert_eq!(
+            assessment(&machine.step(Event::Tick, WINDOW + GRACE - 1)),
+            None,
+            "it may still come"
+        );
+        let effects = machine.step(Event::Tick, WINDOW + GRACE);
+        let delivered = if others { vec![volunteer(2)] } else { vec![] };
+        assert_eq!(assessment(&effects), Some((delivered, vec![volunteer(1)])));
+        let mut effects = machine.step(
+            Event::Assessed {
+                round: Round(0),
+                excluded: vec![],
+                replicas: vec![],
+            },
+            WINDOW + GRACE,
+        );
+        if others {
+            effects = machine.step(
+                Event::Merged {
+                    round: Round(0),
+                    theta_after: Hash::of(b"theta 1"),
+                    update: Hash::of(b"update"),
+                    update_len: 9,
+                },
+                WINDOW + GRACE,
+            );
+        }
+        let record = recorded(&effects).expect("a record");
+        let first = record.commitments.first().map(|c| c.volunteer);
+        assert_eq!(first, Some(volunteer(1)));
+        assert_eq!(record.commitments.len(), if others { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn nobody_is_missing_where_no_place_was_left() {
+    let mut machine = start(assessed());
+    for n in 1..=6 {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+        commit(&mut machine, n, 5);
+        pledged(&mut machine, n, 6);
+    }
+    for n in 1..=4 {
+        assert_eq!(rejection(&reveal(&mut machine, n, 10)), None);
+    }
+    assert_eq!(
+        rejection(&reveal(&mut machine, 5, 11)),
+        Some(ErrorCode::RoundFull)
+    );
+    let mut effects = Vec::new();
+    for n in 1..=4 {
+        effects = stored(&mut machine, n, 20);
+    }
+    let (packets, missing) = assessment(&effects).expect("a full round");
+    assert_eq!((packets.len(), missing), (4, vec![]));
+}
+
+#[test]
+fn a_round_takes_so_many_commitments_and_no_more() {
+    let mut machine = start(settings());
+    let commit = |machine: &mut RoundsMachine, n: usize| {
+        let identity = Identity::from_secret(Hash::of(&n.to_le_bytes()).0);
+        let commitment = Commitment {
+            volunteer: identity.id(),
+            ..commitment(0, packet(0))
+        };
+        let round = Round(0);
+        rejection(&machine.step(Event::Commit { round, commitment }, 5))
+    };
+    for n in 0..MAX_COMMITMENTS {
+        assert_eq!(commit(&mut machine, n), None);
+    }
+    assert_eq!(
+        commit(&mut machine, MAX_COMMITMENTS),
+        Some(ErrorCode::RoundFull)
+    );
+}
+
+#[test]
+fn an_acknowledged_commitment_survives_a_restart_and_keeps_its_place() {
+    let pledge = |n: u8, order| Pledge {
+        round: Round(3),
+        order,
+        commitment: commitment(n, packet(n)),
+    };
+    let snapshot = Snapshot {
+        round: Round(3),
+        base: Hash::of(b"theta 3"),
+        previous: None,
+        pledges: vec![pledge(1, 6), pledge(2, 2)],
+        packets: vec![],
+        receipts: vec![],
+        history: vec![],
+        trust: Trust::default(),
+    };
+    let (mut machine, _) = RoundsMachine::recover(assessed(), snapshot, 0);
+    assert!(machine.next_wake_ms().is_some(), "it closes without anyone");
+    submit(&mut machine, 3, 10);
+    for n in [1, 2] {
+        assert_eq!(
+            rejection(&reveal(&mut machine, n, 20)),
+            None,
+            "without committing again"
+        );
+    }
+    for n in 1..=3 {
+        stored(&mut machine, n, 30);
+    }
+    let effects = machine.step(Event::Tick, WINDOW + GRACE);
+    let order = [2, 1, 3].map(volunteer).to_vec();
+    assert_eq!(assessment(&effects), Some((order, vec![])));
+}
+
+/// A crowd that has worked cleanly long enough for anything to be computed twice.
+fn crowd(clean: u8, new: u8) -> Trust {
+    let mut trust = Trust::default();
+    let rules = Replication::default();
+    for round in 0..u64::from(rules.probation) {
+        trust.observe(&rules.quota, &history(round, 1..=clean, &[]));
+    }
+    let last = u64::from(rules.probation);
+    trust.observe(&rules.quota, &history(last, 1..=clean + new, &[]));
+    trust
+}
+
+/// A record in which these volunteers were merged and these replicas compared.
+fn history(
+    round: u64,
+    volunteers: impl IntoIterator<Item = u8>,
+    replicas: &[Replica],
+) -> RoundRecord {
+    let everyone: Vec<u8> = volunteers.into_iter().collect();
+    RoundRecord {
+        run: Hash::of(b"run"),
+        round: Round(round),
+        previous: None,
+        seed: Hash::of(b"seed"),
+        base: Hash::of(b"base"),
+        theta_after: Hash::of(b"theta"),
+        update: None,
+        update_len: 0,
+        contributions: everyone
+            .iter()
+            .map(|n| Contribution {
+                volunteer: volunteer(*n),
+                packet: packet(*n),
+                inner_steps: 1,
+                tokens: 1,
+            })
+            .collect(),
+        excluded: vec![],
+        commitments: everyone
+            .iter()
+            .map(|n| commitment(*n, packet(*n)))
+            .collect(),
+        replicas: replicas.to_vec(),
+        unproven: vec![],
+    }
+}
+
+fn replica(of: u8, by: u8, agreement: Agreement) -> Replica {
+    Replica {
+        of: volunteer(of),
+        by: volunteer(by),
+        agreement,
+    }
+}
+
+fn at_round(trust: Trust, round: u64) -> RoundsMachine {
+    let snapshot = Snapshot {
+        round: Round(round),
+        trust,
+        ..Snapshot::genesis(Hash::of(b"theta"))
+    };
+    RoundsMachine::recover(assessed(), snapshot, 0).0
+}
+
+fn drawn(machine: &RoundsMachine, count: u8) -> Vec<(VolunteerId, VolunteerId)> {
+    (1..=count)
+        .map(|n| (volunteer(n), machine.task(&volunteer(n)).data_of))
+        .filter(|(by, of)| by != of)
+        .collect()
+}
+
+#[test]
+fn a_newcomer_is_computed_again_by_a_clean_volunteer_and_starts_from_fresh_state() {
+    let mut of_the_newcomer = 0;
+    for round in 9..109 {
+        let machine = at_round(crowd(4, 1), round);
+        let newcomer = machine.task(&volunteer(5));
+        assert!(newcomer.fresh && newcomer.data_of == volunteer(5));
+        let pairs = drawn(&machine, 5);
+        assert!(pairs.len() <= 1, "one in four clean ones");
+        for (by, of) in pairs {
+            assert!(by < volunteer(5), "only a clean one checks others");
+            assert!(machine.task(&by).fresh && machine.task(&of).fresh);
+            of_the_newcomer += usize::from(of == volunteer(5));
+        }
+        assert_eq!(drawn(&machine, 5), drawn(&at_round(crowd(4, 1), round), 5));
+    }
+    // It has one clean round, so its odds are still one.
+    assert_eq!(of_the_newcomer, 100);
+}
+
+#[test]
+fn few_volunteers_work_as_ever() {
+    for (clean, new) in [(0, 3), (3, 0), (3, 1)] {
+        let machine = at_round(crowd(clean, new), 9);
+        for n in 1..=clean + new {
+            let usual = covey_rounds::Task {
+                data_of: volunteer(n),
+                fresh: false,
+            };
+            assert_eq!(machine.task(&volunteer(n)), usual);
+        }
+        let mut machine = machine;
+        assert_eq!(
+            connect(&mut machine, 1, 5).len(),
+            1,
+            "only the round is told"
+        );
+    }
+}
+
+#[test]
+fn the_rate_falls_with_a_clean_record_and_never_to_nothing() {
+    let rules = Replication::default();
+    let checked = |clean_rounds: u64| {
+        let mut trust = crowd(40, 1);
+        for round in 0..clean_rounds {
+            trust.observe(&rules.quota, &history(9 + round, 1..=41, &[]));
+        }
+        let rounds = 100..1100;
+        let count = rounds.filter(|round| {
+            let machine = at_round(trust.clone(), *round);
+            drawn(&machine, 41)
+                .iter()
+                .any(|(_, of)| *of == volunteer(41))
+        });
+        count.count()
+    };
+    // One clean round came with the crowd.
+    let rates = [checked(0), checked(3), checked(6), checked(60)];
+    assert_eq!(rates[0], 1000);
+    assert!((200..300).contains(&rates[1]), "a quarter: {rates:?}");
+    assert!((90..160).contains(&rates[2]), "an eighth: {rates:?}");
+    assert!((15..50).contains(&rates[3]), "a spot check: {rates:?}");
+}
+
+#[test]
+fn two_disagreements_with_different_volunteers_convict_and_one_does_not() {
+    let rules = Replication::default();
+    let mut trust = crowd(5, 1);
+    let me = volunteer(6);
+    let clean = |trust: &Trust, n: u8| trust.standing(&volunteer(n)).clean;
+    let before = clean(&trust, 1);
+    trust.observe(
+        &rules.quota,
+        &history(10, [2, 3], &[replica(6, 1, Agreement::Disputed)]),
+    );
+    assert_eq!((clean(&trust, 1), clean(&trust, 6)), (before, 1));
+    // Both are computed again, whatever the odds, and neither by the other; nor do they check others.
+    for round in 11..40 {
+        let mut present = trust.clone();
+        present.observe(&rules.quota, &history(10, 1..=6, &[]));
+        let machine = at_round(present, round);
+        for (by, of) in drawn(&machine, 6) {
+            assert!(![volunteer(1), me].contains(&by), "{by} {of}");
+        }
+        assert_eq!(drawn(&machine, 6).len(), 1);
+    }
+    // The one that is right agrees with the next, the other does not.
+    let next = [
+        replica(1, 2, Agreement::Agreed),
+        replica(6, 3, Agreement::Disputed),
+    ];
+    trust.observe(&rules.quota, &history(12, [1], &next));
+    assert!(clean(&trust, 1) > before);
+    assert_eq!(clean(&trust, 6), 0);
+    let convicted = trust.standing(&me);
+    assert_eq!((convicted.convictions, convicted.against.len()), (1, 0));
+    assert_eq!(
+        convicted.allowance(&rules.quota),
+        rules.quota.packets / 2,
+        "its quota falls"
+    );
+    assert_eq!(trust.standing(&volunteer(3)).against.len(), 1);
+    trust.observe(
+        &rules.quota,
+        &history(13, [], &[replica(3, 4, Agreement::Agreed)]),
+    );
+    assert_eq!(trust.standing(&volunteer(3)).against.len(), 0);
+}
+
+/// A crowd of five with a round that holds a replica: (machine, by, of).
+fn replicated() -> (RoundsMachine, u8, u8) {
+    let mut machine = at_round(crowd(4, 1), 9);
+    for n in 1..=5 {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    let pairs = drawn(&machine, 5);
+    let (by, of) = pairs[0];
+    (machine, by.0[0], of.0[0])
+}
+
+#[test]
+fn a_replica_is_compared_counted_and_never_merged_beside_its_original() {
+    for agreement in [Some(Agreement::Agreed), Some(Agreement::Disputed), None] {
+        let (mut machine, by, of) = replicated();
+        assert_eq!(of, 5);
+        for n in [by, of] {
+            submit(&mut machine, n, 10);
+            stored(&mut machine, n, 11);
+        }
+        let effects = machine.step(Event::Tick, WINDOW + GRACE);
+        let pairs = effects.iter().find_map(|effect| match effect {
+            Effect::Assess { replicas, .. } => Some(replicas.clone()),
+            _ => None,
+        });
+        let pair = pairs.expect("an assessment")[0];
+        assert_eq!((pair.of, pair.by), (volunteer(of), volunteer(by)));
+        assert_eq!(pair.backends, [Some(Backend::Flex); 2]);
+        let round = Round(9);
+        let effects = match agreement {
+            Some(agreement) => machine.step(
+                Event::Assessed {
+                    round,
+                    excluded: vec![],
+                    replicas: vec![replica(of, by, agreement)],
+                },
+                WINDOW + GRACE,
+            ),
+            None => machine.step(Event::AssessFailed { round }, WINDOW + GRACE),
+        };
+        let merged = merges(&effects).expect("a merge");
+        assert!(!merged.contains(&volunteer(by)));
+        assert!(merged.contains(&volunteer(of)));
+        finish_record(&mut machine, round, agreement, by, of);
+    }
+}
+
+fn finish_record(
+    machine: &mut RoundsMachine,
+    round: Round,
+    agreement: Option<Agreement>,
+    by: u8,
+    of: u8,
+) {
+    let effects = machine.step(
+        Event::Merged {
+            round,
+            theta_after: Hash::of(b"theta 1"),
+            update: Hash::of(b"update"),
+            update_len: 9,
+        },
+        WINDOW + GRACE,
+    );
+    let record = recorded(&effects).expect("a record").clone();
+    assert_eq!(record.excluded, [exclusion(by, ExclusionReason::Replica)]);
+    let expected = agreement.unwrap_or(Agreement::Open);
+    assert_eq!(record.replicas, [replica(of, by, expected)]);
+    let proven = expected == Agreement::Agreed;
+    assert_eq!(record.unproven.contains(&volunteer(of)), !proven);
+    let clean = |machine: &RoundsMachine, n| machine.trust().standing(&volunteer(n)).clean;
+    let (of_before, by_before) = (clean(machine, of), clean(machine, by));
+    let _ = machine.step(Event::Recorded { round }, WINDOW + GRACE);
+    let gained = u32::from(proven);
+    assert_eq!(clean(machine, of), of_before + gained);
+    assert_eq!(clean(machine, by), by_before + gained);
+}
+
+#[test]
+fn whoever_appears_after_the_draw_stays_on_probation() {
+    let (mut machine, ..) = replicated();
+    connect(&mut machine, 9, 5);
+    join(&mut machine, 9, 5);
+    submit(&mut machine, 9, 10);
+    stored(&mut machine, 9, 11);
+    let _ = machine.step(Event::Tick, WINDOW + GRACE);
+    let round = Round(9);
+    let _ = machine.step(Event::AssessFailed { round }, WINDOW + GRACE);
+    let effects = machine.step(
+        Event::Merged {
+            round,
+            theta_after: Hash::of(b"theta 1"),
+            update: Hash::of(b"update"),
+            update_len: 9,
+        },
+        WINDOW + GRACE,
+    );
+    let record = recorded(&effects).expect("a record");
+    assert_eq!(record.unproven, [volunteer(9)]);
+    let _ = machine.step(Event::Recorded { round }, WINDOW + GRACE);
+    assert_eq!(machine.trust().standing(&volunteer(9)).clean, 0);
+}
+
+#[test]
+fn a_quota_refuses_says_when_it_is_lifted_and_is_lifted() {
+    let quota = Quota {
+        rounds: 10,
+        packets: 2,
+    };
+    let settings = || Settings {
+        replication: Replication {
+            quota,
+            ..Replication::default()
+        },
+        ..settings()
+    };
+    // Two packets that were left out: nothing clean about them.
+    let mut trust = Trust::default();
+    for round in 3..5 {
+        let mut record = history(round, [2], &[]);
+        record.excluded = vec![exclusion(1, ExclusionReason::Harmful)];
+        trust.observe(&quota, &record);
+    }
+    let machine = |round, trust: &Trust| {
+        let snapshot = Snapshot {
+            round: Round(round),
+            trust: trust.clone(),
+            ..Snapshot::genesis(Hash::of(b"theta"))
+        };
+        let mut machine = RoundsMachine::recover(settings(), snapshot, 0).0;
+        for n in [1, 2] {
+            connect(&mut machine, n, 0);
+        }
+        machine
+    };
+    let mut full = machine(5, &trust);
+    let before = full.clone();
+    let effects = join(&mut full, 1, 0);
+    assert_eq!(rejection(&effects), Some(ErrorCode::Quota));
+    assert!(effects.iter().any(|effect| matches!(
+        effect,
+        Effect::Refuse { message, .. } if message.contains("round 10")
+    )));
+    assert_eq!(rejection(&commit(&mut full, 1, 0)), Some(ErrorCode::Quota));
+    assert_eq!(full, before);
+    assert_eq!(rejection(&join(&mut full, 2, 0)), None, "others may");
+    assert_eq!(rejection(&join(&mut machine(10, &trust), 1, 0)), None);
+    // Whoever works cleanly never meets it.
+    for round in 10..20 {
+        trust.observe(&quota, &history(round, [1], &[]));
+        assert_eq!(
+            trust.barred_until(&quota, Round(round + 1), &volunteer(1)),
+            None
+        );
+    }
 }

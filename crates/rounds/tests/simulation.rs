@@ -4,19 +4,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use covey_protocol::{
-    Hash, Round, VolunteerId,
+    Hash, Round, SignatureBytes, VolunteerId,
     http::ErrorCode,
-    record::{Exclusion, ExclusionReason, RoundRecord},
+    record::{Agreement, Commitment, Exclusion, ExclusionReason, Replica, RoundRecord},
     run::RoundSpec,
     socket::Backend,
 };
 use covey_rounds::{
-    Acceptance, Assessing, Effect, Event, Phase, RoundsMachine, Settings, Snapshot, Submission,
-    Ticket,
+    Acceptance, Assessing, Effect, Event, Pair, Phase, Pledge, Quota, Replication, RoundsMachine,
+    Settings, Snapshot, Submission, Task, Ticket, Trust,
 };
 use proptest::prelude::*;
 
 const VOLUNTEERS: u8 = 6;
+
+/// Small enough that everything about it happens in a short run.
+const REPLICATION: Replication = Replication {
+    probation: 2,
+    clean_needed: 2,
+    quota: Quota {
+        rounds: 6,
+        packets: 3,
+    },
+};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -26,6 +36,8 @@ enum Op {
     /// Joins the open round, or one that is this far off.
     Join(u8, i8),
     Leave(u8),
+    /// Commits to the variant's packet for the open round (or one this far off).
+    Commit(u8, i8, u8),
     /// Uploads a packet for the open round (or one this far off) with the variant's content.
     Upload {
         who: u8,
@@ -52,7 +64,9 @@ fn op() -> impl Strategy<Value = Op> {
         2 => who.clone().prop_map(Op::Disconnect),
         4 => (who.clone(), offset.clone()).prop_map(|(who, offset)| Op::Join(who, offset)),
         1 => who.clone().prop_map(Op::Leave),
-        6 => (who.clone(), offset, 0u8..2, prop::bool::weighted(0.1)).prop_map(
+        6 => (who.clone(), offset.clone(), variant())
+            .prop_map(|(who, offset, variant)| Op::Commit(who, offset, variant)),
+        6 => (who.clone(), offset, variant(), prop::bool::weighted(0.1)).prop_map(
             |(who, offset, variant, wrong_base)| Op::Upload { who, offset, variant, wrong_base }
         ),
         1 => (who, any::<bool>()).prop_map(|(who, right)| Op::Applied(who, right)),
@@ -60,6 +74,11 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(which, fails)| Op::Finish { which, fails }),
         1 => Just(Op::Crash),
     ]
+}
+
+/// Most volunteers have one packet a round.
+fn variant() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => Just(0u8), 1 => Just(1u8)]
 }
 
 fn spec() -> impl Strategy<Value = RoundSpec> {
@@ -84,6 +103,12 @@ fn volunteer(n: u8) -> VolunteerId {
     VolunteerId([n; 32])
 }
 
+fn packet(round: Round, who: u8, variant: u8) -> Hash {
+    let mut content = round.0.to_le_bytes().to_vec();
+    content.extend([who, variant]);
+    Hash::of(&content)
+}
+
 /// The next weights as a function of the merged packets, as in reality.
 fn merged(base: Hash, packets: &[Acceptance]) -> Hash {
     let mut bytes = base.0.to_vec();
@@ -93,8 +118,9 @@ fn merged(base: Hash, packets: &[Acceptance]) -> Hash {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Job {
+    Pledge(Pledge),
     Store(Acceptance),
-    Assess(Round, Vec<Acceptance>),
+    Assess(Round, Vec<Acceptance>, Vec<Pair>),
     Merge(Round, Hash, Vec<Acceptance>),
     Record(RoundRecord),
 }
@@ -102,6 +128,7 @@ enum Job {
 /// What survives a crash.
 #[derive(Default)]
 struct Disk {
+    pledges: Vec<Pledge>,
     packets: Vec<Acceptance>,
     records: Vec<RoundRecord>,
 }
@@ -116,6 +143,8 @@ struct World {
     /// Uploads without an answer.
     unanswered: BTreeSet<Ticket>,
     receipts: Vec<Acceptance>,
+    /// Acknowledged commitments.
+    committed: Vec<(Round, VolunteerId, Hash)>,
     closed: BTreeSet<Round>,
     /// Since the last start, to be replayed.
     log: Vec<(Event, u64, Vec<Effect>)>,
@@ -131,6 +160,7 @@ impl World {
             rounds,
             seed_key: [3; 32],
             max_members: 5,
+            replication: REPLICATION,
             assessing,
         };
         let snapshot = Snapshot::genesis(Hash::of(GENESIS));
@@ -144,6 +174,7 @@ impl World {
             next_ticket: 0,
             unanswered: BTreeSet::new(),
             receipts: Vec::new(),
+            committed: Vec::new(),
             closed: BTreeSet::new(),
             log: Vec::new(),
             started: (snapshot, 0),
@@ -159,7 +190,30 @@ impl World {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
+                Effect::Pledge(pledge) => {
+                    assert!(
+                        !self.closed.contains(&pledge.round),
+                        "a commitment after the close"
+                    );
+                    let later =
+                        |known: &Pledge| known.round < pledge.round || known.order < pledge.order;
+                    assert!(self.disk.pledges.iter().all(later), "out of order");
+                    self.jobs.push(Job::Pledge(pledge));
+                }
+                Effect::Committed {
+                    volunteer,
+                    round,
+                    packet,
+                } => {
+                    assert!(self.pledge(round, volunteer) == Some(packet), "not on disk");
+                    self.committed.push((round, volunteer, packet));
+                }
                 Effect::Store { acceptance, .. } => {
+                    assert_eq!(
+                        self.pledge(acceptance.round, acceptance.volunteer),
+                        Some(acceptance.packet),
+                        "admitted without a commitment on disk"
+                    );
                     assert!(
                         !self.closed.contains(&acceptance.round),
                         "admitted after the close"
@@ -203,16 +257,22 @@ impl World {
                     base,
                     packets,
                     missing,
+                    replicas,
                     ..
                 } => {
                     assert!(self.settings.assessing.is_some());
                     self.closed.insert(round);
                     assert_eq!(base, self.machine.base());
-                    assert!(!packets.is_empty());
-                    assert!(packets.is_sorted_by(|a, b| a.volunteer < b.volunteer));
+                    assert!(!packets.is_empty() || !missing.is_empty());
+                    assert!(packets.is_sorted_by_key(|packet| self.order(packet)));
                     assert!(packets.iter().all(|p| self.disk.packets.contains(p)));
                     assert!(packets.iter().all(|p| !missing.contains(&p.volunteer)));
-                    self.jobs.push(Job::Assess(round, packets));
+                    for pair in &replicas {
+                        assert_ne!(pair.of, pair.by, "nobody checks itself");
+                        assert!(packets.iter().any(|p| p.volunteer == pair.by));
+                        assert!(self.trust().standing(&pair.by).clean >= REPLICATION.probation);
+                    }
+                    self.jobs.push(Job::Assess(round, packets, replicas));
                 }
                 Effect::Record(record) => {
                     self.closed.insert(record.round);
@@ -231,9 +291,37 @@ impl World {
                     let last = self.disk.records.last().expect("a round has closed");
                     assert_eq!((round, theta), (last.round.next(), last.theta_after));
                 }
-                Effect::Resync { .. } | Effect::Presence { .. } | Effect::Refuse { .. } => {}
+                Effect::Task {
+                    volunteer,
+                    round,
+                    task,
+                } => {
+                    assert_eq!(
+                        (round, task),
+                        (self.machine.round(), self.machine.task(&volunteer))
+                    );
+                    assert!(task.fresh, "the usual task is not told");
+                }
+                Effect::Resync { .. }
+                | Effect::Presence { .. }
+                | Effect::Refuse { .. }
+                | Effect::NotCommitted { .. } => {}
             }
         }
+    }
+
+    /// What a volunteer committed to, as far as the disk knows.
+    fn pledge(&self, round: Round, volunteer: VolunteerId) -> Option<Hash> {
+        let mut pledges = self.disk.pledges.iter();
+        let found = pledges
+            .find(|pledge| pledge.round == round && pledge.commitment.volunteer == volunteer);
+        found.map(|pledge| pledge.commitment.packet)
+    }
+
+    fn order(&self, packet: &Acceptance) -> Option<u32> {
+        let mut pledges = self.disk.pledges.iter();
+        let found = pledges.find(|pledge| pledge.commitment.packet == packet.packet);
+        found.map(|pledge| pledge.order)
     }
 
     fn finish(&mut self, which: usize, fails: bool) {
@@ -242,6 +330,17 @@ impl World {
         }
         let job = self.jobs.remove(which % self.jobs.len());
         let event = match job {
+            Job::Pledge(pledge) => {
+                let Commitment {
+                    volunteer, packet, ..
+                } = pledge.commitment;
+                if fails {
+                    Event::PledgeFailed { volunteer, packet }
+                } else {
+                    self.disk.pledges.push(pledge);
+                    Event::Pledged { volunteer, packet }
+                }
+            }
             Job::Store(acceptance) => {
                 let (volunteer, packet) = (acceptance.volunteer, acceptance.packet);
                 if fails {
@@ -251,8 +350,8 @@ impl World {
                     Event::Stored { volunteer, packet }
                 }
             }
-            Job::Assess(round, packets) => {
-                self.assess(round, &packets, fails);
+            Job::Assess(round, packets, pairs) => {
+                self.assess(round, &packets, &pairs, fails);
                 return;
             }
             Job::Merge(round, ..) if fails => Event::MergeFailed { round },
@@ -276,7 +375,20 @@ impl World {
 
     /// Leaves out a packet in three, by what it holds; the fast checks one in six. Some of what is left
     /// out was never sent.
-    fn assess(&mut self, round: Round, packets: &[Acceptance], fails: bool) {
+    /// Replicas agree in half of the cases.
+    fn assess(&mut self, round: Round, packets: &[Acceptance], pairs: &[Pair], fails: bool) {
+        let compared: Vec<Replica> = pairs
+            .iter()
+            .map(|pair| Replica {
+                of: pair.of,
+                by: pair.by,
+                agreement: match (round.0 + u64::from(pair.of.0[0])) % 4 {
+                    0 => Agreement::Disputed,
+                    1 => Agreement::Open,
+                    _ => Agreement::Agreed,
+                },
+            })
+            .collect();
         let out = |every: u8| -> Vec<Exclusion> {
             let chosen = packets
                 .iter()
@@ -298,6 +410,7 @@ impl World {
         self.send(Event::Checked {
             round,
             excluded: out(6),
+            replicas: compared.clone(),
         });
         self.send(if fails {
             Event::AssessFailed { round }
@@ -305,6 +418,7 @@ impl World {
             Event::Assessed {
                 round,
                 excluded: out(3),
+                replicas: compared,
             }
         });
     }
@@ -316,6 +430,13 @@ impl World {
             round,
             base: records.last().map_or(Hash::of(GENESIS), |r| r.theta_after),
             previous: records.last().map(RoundRecord::hash),
+            pledges: self
+                .disk
+                .pledges
+                .iter()
+                .filter(|p| p.round == round)
+                .copied()
+                .collect(),
             packets: self
                 .disk
                 .packets
@@ -331,7 +452,10 @@ impl World {
                 .copied()
                 .collect(),
             history: records.iter().map(|r| (r.round, r.theta_after)).collect(),
+            trust: self.trust(),
         };
+        let tasks = self.tasks();
+        let same_round = self.machine.round() == round;
         self.replay();
         self.jobs.clear();
         self.unanswered.clear();
@@ -341,6 +465,9 @@ impl World {
         self.started = (snapshot.clone(), self.now);
         let (machine, effects) = RoundsMachine::recover(self.settings.clone(), snapshot, self.now);
         self.machine = machine;
+        if same_round {
+            assert_eq!(self.tasks(), tasks, "the draw is the same after a restart");
+        }
         self.carry_out(effects);
     }
 
@@ -354,13 +481,46 @@ impl World {
         assert_eq!(machine, self.machine);
     }
 
+    fn near(&self, offset: i8) -> Round {
+        let open = self.machine.round().0;
+        Round(open.saturating_add_signed(i64::from(offset)))
+    }
+
+    fn commit(&mut self, who: u8, offset: i8, variant: u8) {
+        let round = self.near(offset);
+        self.send(Event::Commit {
+            round,
+            commitment: Commitment {
+                volunteer: volunteer(who),
+                packet: packet(round, who, variant),
+                signature: SignatureBytes([who; 64]),
+            },
+        });
+    }
+
+    fn tasks(&self) -> Vec<Task> {
+        (0..VOLUNTEERS)
+            .map(|who| self.machine.task(&volunteer(who)))
+            .collect()
+    }
+
+    fn trust(&self) -> Trust {
+        let mut trust = Trust::default();
+        for record in &self.disk.records {
+            trust.observe(&REPLICATION.quota, record);
+        }
+        trust
+    }
+
+    fn finish_pledges(&mut self) {
+        let pledge = |job: &Job| matches!(job, Job::Pledge(_));
+        while let Some(which) = self.jobs.iter().position(pledge) {
+            self.finish(which, false);
+        }
+    }
+
     fn upload(&mut self, who: u8, offset: i8, variant: u8, wrong_base: bool) {
-        let round = Round(
-            self.machine
-                .round()
-                .0
-                .saturating_add_signed(i64::from(offset)),
-        );
+        let round = self.near(offset);
         let base = if wrong_base {
             Hash::of(b"elsewhere")
         } else {
@@ -369,17 +529,16 @@ impl World {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.unanswered.insert(ticket);
-        let mut content = round.0.to_le_bytes().to_vec();
-        content.extend([who, variant]);
         self.send(Event::Submitted(Submission {
             ticket,
             run: self.settings.run,
             volunteer: volunteer(who),
             round,
             base,
-            packet: Hash::of(&content),
+            packet: packet(round, who, variant),
             inner_steps: 20,
             tokens: 100,
+            partner: None,
         }));
     }
 
@@ -408,15 +567,16 @@ impl World {
                 volunteer: volunteer(who),
             }),
             Op::Join(who, offset) => {
-                let open = self.machine.round().0;
+                let round = self.near(offset);
                 self.send(Event::Join {
                     volunteer: volunteer(who),
-                    round: Round(open.saturating_add_signed(i64::from(offset))),
+                    round,
                 });
             }
             Op::Leave(who) => self.send(Event::Leave {
                 volunteer: volunteer(who),
             }),
+            Op::Commit(who, offset, variant) => self.commit(who, offset, variant),
             Op::Upload {
                 who,
                 offset,
@@ -465,6 +625,11 @@ impl World {
     }
 
     fn check(&self) {
+        assert_eq!(
+            self.machine.trust(),
+            &self.trust(),
+            "a fold over the records"
+        );
         assert!(self.unanswered.is_empty(), "an upload was never answered");
         let mut previous = None;
         let mut base = Hash::of(GENESIS);
@@ -486,11 +651,48 @@ impl World {
                     .excluded
                     .is_sorted_by(|a, b| a.volunteer < b.volunteer)
             );
+            for replica in &record.replicas {
+                assert_ne!(replica.of, replica.by);
+                let received = |volunteer| {
+                    let merged = record.contributions.iter().map(|c| c.volunteer);
+                    let left_out = record.excluded.iter().map(|e| e.volunteer);
+                    merged.chain(left_out).any(|found| found == volunteer)
+                };
+                assert!(received(replica.by));
+                let twice = received(replica.of);
+                let merged = record
+                    .contributions
+                    .iter()
+                    .any(|c| c.volunteer == replica.by);
+                assert!(!(twice && merged), "the same work counts twice");
+                assert!(twice || replica.agreement == Agreement::Open);
+            }
+            // Whoever was received had committed, and nobody did twice.
+            let committed: BTreeMap<VolunteerId, Hash> = record
+                .commitments
+                .iter()
+                .map(|c| (c.volunteer, c.packet))
+                .collect();
+            assert_eq!(committed.len(), record.commitments.len());
+            let merged = record.contributions.iter().map(|c| (c.volunteer, c.packet));
+            let left_out = record.excluded.iter().map(|e| (e.volunteer, e.packet));
+            for (volunteer, packet) in merged.chain(left_out) {
+                assert_eq!(committed.get(&volunteer), Some(&packet));
+            }
             let empty = record.contributions.is_empty();
             assert_eq!(record.update.is_none(), empty);
             assert_eq!(record.theta_after == record.base, empty);
             previous = Some(record.hash());
             base = record.theta_after;
+        }
+        for (round, volunteer, packet) in &self.committed {
+            let mut records = self.disk.records.iter();
+            let record = records.find(|record| record.round == *round);
+            let listed = record.is_some_and(|record| {
+                let mut all = record.commitments.iter();
+                all.any(|c| (&c.volunteer, &c.packet) == (volunteer, packet))
+            });
+            assert!(listed, "an acknowledged commitment is not in the record");
         }
         for receipt in &self.receipts {
             let recorded = self
@@ -552,6 +754,8 @@ fn a_steady_crowd_gets_through_a_round_for_every_window() {
         let gone = (turn % 5) as u8;
         for who in (0..4).filter(|who| *who != gone) {
             world.wait(1_000);
+            world.commit(who, 0, 0);
+            world.finish_pledges();
             world.upload(who, 0, 0, false);
         }
         if turn % 3 == 0 {
@@ -576,6 +780,7 @@ fn refused_uploads_change_nothing() {
     for (offset, wrong_base, code) in [
         (1, false, ErrorCode::FutureRound),
         (0, true, ErrorCode::WrongBase),
+        (0, false, ErrorCode::NotCommitted),
     ] {
         world.upload(1, offset, 0, wrong_base);
         let (_, _, effects) = world.log.last().expect("an event");

@@ -116,16 +116,21 @@ impl Book {
         turns
     }
 
-    /// Takes a round's evidence in. Of several pieces about one volunteer the last counts.
+    /// Takes a round's evidence in. Of several pieces about one volunteer the last counts. A stranger that
+    /// delivered nothing has nothing to lose: it gets no page, and no place in the ranking, whose cost
+    /// grows with the square of those in it.
     pub fn observe(&mut self, rules: &Rules, round: Round, evidence: &[Evidence]) -> Verdicts {
         let evidence: BTreeMap<VolunteerId, &Work> = evidence
             .iter()
             .map(|piece| (piece.volunteer, &piece.work))
+            .filter(|(volunteer, work)| {
+                **work != Work::Missing || self.peers.contains_key(volunteer)
+            })
             .collect();
         let screened: BTreeMap<VolunteerId, Option<ExclusionReason>> = evidence
             .iter()
             .filter_map(|(volunteer, work)| match work {
-                Work::Missing => None,
+                Work::Missing | Work::Recomputed => None,
                 Work::Delivered(Delivered {
                     payload, finding, ..
                 }) => Some((*volunteer, self.screen(round, volunteer, payload, finding))),
@@ -140,6 +145,7 @@ impl Book {
                 .or_insert_with(|| Peer::new(rules));
             match work {
                 Work::Missing => peer.miss(rules, round),
+                Work::Recomputed => peer.recompute(),
                 Work::Delivered(delivered) => {
                     peer.deliver(rules, round, delivered);
                     let reason = screened.get(volunteer).copied().flatten();
@@ -223,7 +229,11 @@ impl Book {
                 continue;
             };
             let score = match (work, screened.get(volunteer).copied().flatten()) {
-                (Work::Delivered(_), Some(ExclusionReason::Banned)) => None,
+                // Of a disputed packet nothing is known yet.
+                (Work::Recomputed, _)
+                | (Work::Delivered(_), Some(ExclusionReason::Banned | ExclusionReason::Disputed)) => {
+                    None
+                }
                 (Work::Missing, _) | (Work::Delivered(_), Some(_)) => Some(MISSING_SCORE),
                 (Work::Delivered(delivered), None) => delivered
                     .evaluation
@@ -266,8 +276,12 @@ impl Book {
                 peer.merged = peer.merged.saturating_add(1);
             }
         }
+        // A round with all places taken says nothing about who was not in it: it may have found it full.
+        let delivered = verdicts.selected.len() + verdicts.excluded.len();
+        let crowded = delivered >= rules.gather + rules.emission.reserve;
         self.peers.retain(|volunteer, peer| {
-            evidence.contains_key(volunteer) || !peer.rest(rules) || peer.is_banned(round)
+            let there = crowded || evidence.contains_key(volunteer);
+            there || !peer.rest(rules) || peer.is_banned(round)
         });
         for peer in self.peers.values_mut() {
             peer.settle(rules, round);

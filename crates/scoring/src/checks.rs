@@ -10,11 +10,11 @@
 //! that only near-identity counts. Measured on `tiny` with twenty honest peers: at most 0.2 of the entries
 //! in the first round, 0.1 after six, and where they share an entry they agree on its sign. Packets of a
 //! single first AdamW step share 0.99 (all changes are equally large, so ties decide), but their values
-//! do not agree; hence the cosine. The later receipt is the offender, since nobody can copy what has not
-//! been sent.
+//! do not agree; hence the cosine. The later commitment is the offender, since nobody can copy what has
+//! not been committed to.
 
 use covey_compression::{Similarity, SparseUpdate, aggregate::lower_median};
-use covey_protocol::{VolunteerId, record::ExclusionReason};
+use covey_protocol::record::ExclusionReason;
 use serde::{Deserialize, Serialize};
 
 use crate::penalty::{Verdict, overlap_verdict};
@@ -44,15 +44,6 @@ impl Default for Checks {
     }
 }
 
-/// A packet beside the others of its round.
-#[derive(Clone, Copy, Debug)]
-pub struct Submitted<'a> {
-    pub volunteer: VolunteerId,
-    /// The receiver's clock: who is the later of two.
-    pub received_at_ms: u64,
-    pub update: &'a SparseUpdate,
-}
-
 /// What the checks found about one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -77,26 +68,38 @@ pub enum OverlapVerdict {
     Ban,
 }
 
+impl Finding {
+    /// Of a packet that is not looked at.
+    pub const CLEAR: Self = Self {
+        fault: None,
+        overlap: OverlapVerdict::Clear,
+        norm: 1.0,
+    };
+}
+
 impl Checks {
-    /// Judges a round's packets; one finding for each, in the same order. `last_round` holds what was
+    /// Judges a round's packets, listed in the order in which they were committed to; one finding for
+    /// each, in the same order. `last_round` holds what was
     /// merged the round before: anyone can fetch that, so it is what a copier has at hand. A sender's
     /// own packet of the last round may resemble its new one no more than anyone else's.
     #[must_use]
     pub fn judge(
         &self,
         outer_step: u64,
-        packets: &[Submitted<'_>],
+        packets: &[&SparseUpdate],
         last_round: &[SparseUpdate],
     ) -> Vec<Finding> {
-        let norms: Vec<f64> = packets.iter().map(|packet| norm(packet.update)).collect();
+        let norms: Vec<f64> = packets.iter().map(|packet| norm(packet)).collect();
         let sizes: Vec<f64> = norms.iter().copied().filter(|norm| *norm > 0.0).collect();
         let median = lower_median(&sizes).unwrap_or(0.0);
         packets
             .iter()
             .zip(norms)
-            .map(|(packet, norm)| {
+            .enumerate()
+            .map(|(place, (packet, norm))| {
                 let relative = if median > 0.0 { norm / median } else { 0.0 };
-                let overlap = self.copied(outer_step, packet, packets, last_round);
+                let earlier = packets.iter().take(place).copied().chain(last_round);
+                let overlap = self.copied(outer_step, packet, earlier);
                 let copied = matches!(overlap, OverlapVerdict::Reset | OverlapVerdict::Ban);
                 // NaN compares false with everything, so it is asked for by name.
                 let fault = if norm <= 0.0 || norm.is_nan() {
@@ -118,22 +121,14 @@ impl Checks {
     }
 
     /// The worst resemblance to anything that was there before.
-    fn copied(
+    fn copied<'a>(
         &self,
         outer_step: u64,
-        packet: &Submitted<'_>,
-        packets: &[Submitted<'_>],
-        last_round: &[SparseUpdate],
+        packet: &SparseUpdate,
+        earlier: impl Iterator<Item = &'a SparseUpdate>,
     ) -> OverlapVerdict {
-        // Of two that arrived in the same millisecond the one with the larger name is the later.
-        let place = |packet: &Submitted<'_>| (packet.received_at_ms, packet.volunteer);
-        let mine = place(packet);
-        packets
-            .iter()
-            .filter(|other| place(other) < mine)
-            .map(|other| other.update)
-            .chain(last_round)
-            .map(|other| self.resemblance(outer_step, packet.update.similarity(other)))
+        earlier
+            .map(|other| self.resemblance(outer_step, packet.similarity(other)))
             .fold(OverlapVerdict::Clear, OverlapVerdict::worse)
     }
 

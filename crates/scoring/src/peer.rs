@@ -31,6 +31,8 @@ pub struct Evidence {
 pub enum Work {
     /// It joined, stayed to the end, and delivered nothing.
     Missing,
+    /// It computed somebody else's work again: it was there, and there is nothing to rate.
+    Recomputed,
     Delivered(Delivered),
 }
 
@@ -192,6 +194,14 @@ impl Peer {
             self.reset(rules);
             self.unpaid_until = Some(later(round, windows));
         }
+    }
+
+    /// It was there, and did something else than usual.
+    pub(crate) fn recompute(&mut self) {
+        self.idle = 0;
+        self.missing_streak = 0;
+        push(&mut self.missing, false);
+        self.factor = 1.0;
     }
 
     pub(crate) fn deliver(&mut self, rules: &Rules, round: Round, delivered: &Delivered) {

@@ -61,7 +61,7 @@ impl Window {
             .filter(|(volunteer, _)| screened.get(volunteer) == Some(&None))
             .filter_map(|(_, work)| match work {
                 Work::Delivered(delivered) => Some(delivered.evaluation?.gain()),
-                Work::Missing => None,
+                Work::Missing | Work::Recomputed => None,
             })
             .filter(|score| !score.is_nan())
             .collect();

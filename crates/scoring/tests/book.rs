@@ -403,3 +403,33 @@ proptest! {
         }
     }
 }
+
+/// Found by the simulation: whoever finds every round full is not idle.
+#[test]
+fn a_round_with_all_places_taken_lets_nobody_fade() {
+    let mut book = Book::default();
+    rounds(&mut book, 0, 8, |round| vec![honest(6, round)]);
+    let score = |book: &Book| book.peer(&name(6)).map(|peer| peer.score);
+    let full = score(&book);
+    let rules = Rules::default();
+    let places = (rules.gather + rules.emission.reserve) as u8;
+    rounds(&mut book, 8, 20, |round| {
+        (10..10 + places - 5).map(|n| honest(n, round)).collect()
+    });
+    assert_eq!(score(&book), full);
+    rounds(&mut book, 20, 21, |round| {
+        (10..10 + places - 6).map(|n| honest(n, round)).collect()
+    });
+    assert_ne!(score(&book), full, "one place was free");
+}
+
+/// Found by the simulation: joining costs nothing, and ranking thousands that only joined took seconds.
+#[test]
+fn strangers_that_only_join_leave_no_trace() {
+    let mut book = Book::default();
+    rounds(&mut book, 0, 4, |_| Vec::new());
+    let mut crowded = book.clone();
+    rounds(&mut book, 4, 5, |_| Vec::new());
+    rounds(&mut crowded, 4, 5, |_| (100..200).map(missing).collect());
+    assert_eq!(crowded, book);
+}

@@ -1,8 +1,8 @@
 //! The fast checks on real packets: what is a copy, what is out of proportion, and what is neither.
 
 use covey_compression::{CodecConfig, ModelCodec, SparseUpdate, TensorShape};
-use covey_protocol::{VolunteerId, record::ExclusionReason};
-use covey_scoring::{Checks, Finding, Submitted, checks::OverlapVerdict};
+use covey_protocol::record::ExclusionReason;
+use covey_scoring::{Checks, Finding, checks::OverlapVerdict};
 
 fn codec() -> ModelCodec {
     let tensor = TensorShape {
@@ -46,15 +46,7 @@ fn honest(seed: u64) -> Vec<f32> {
 }
 
 fn judge(step: u64, updates: &[&SparseUpdate], last: &[SparseUpdate]) -> Vec<Finding> {
-    let packets: Vec<Submitted<'_>> = (0u8..)
-        .zip(updates)
-        .map(|(n, update)| Submitted {
-            volunteer: VolunteerId([n; 32]),
-            received_at_ms: u64::from(n),
-            update,
-        })
-        .collect();
-    Checks::default().judge(step, &packets, last)
+    Checks::default().judge(step, updates, last)
 }
 
 #[test]

@@ -18,12 +18,12 @@ use std::{
 
 use common::{Failure, Row, argument, report};
 use corpus::{Corpus, write_section};
+use covey_compression::Similarity;
 use covey_protocol::{
     Hash, Round, VolunteerId,
     model::{ModelConfig, Preset},
     run::{CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
 };
-use covey_scoring::Agreement;
 use covey_training::{
     assess::{Assessor, SEQUENCES, Trial, held_out_sample},
     data::{Assignment, Batch},
@@ -172,7 +172,7 @@ struct Compared {
     steps: u32,
     pair: String,
     honest: bool,
-    agreement: Agreement,
+    similarity: Similarity,
     /// |left - right| / |left| of the decoded packets.
     apart: f64,
     same_bytes: bool,
@@ -216,8 +216,13 @@ fn compare(corpus: &Corpus, out: &Path) -> Result<Vec<Compared>, Failure> {
                 }
                 let updates = [codec.decode(&one.payload)?, codec.decode(&other.payload)?];
                 let trials = updates.each_ref().map(|update| Trial { update, own: &own });
-                let measured =
-                    pollster::block_on(assessor.measure(&theta, 1.0, &trials, &random, || true))?;
+                let measured = pollster::block_on(assessor.measure(
+                    &theta,
+                    1.0,
+                    &trials,
+                    &random,
+                    async || true,
+                ))?;
                 let gain = |i: usize| match measured.get(i) {
                     Some(Some(found)) => found.random.before - found.random.after,
                     _ => f64::NAN,
@@ -232,7 +237,7 @@ fn compare(corpus: &Corpus, out: &Path) -> Result<Vec<Compared>, Failure> {
                     steps: one.steps,
                     pair: format!("{left} / {right}"),
                     honest,
-                    agreement: Agreement::of(&updates[0], &updates[1]),
+                    similarity: updates[0].similarity(&updates[1]),
                     apart: (difference / squares(&mut a.iter().copied())).sqrt(),
                     same_bytes: one.payload == other.payload,
                     gains: (gain(0), gain(1)),
@@ -258,8 +263,8 @@ fn table(all: &[Compared], work: &Work) -> String {
             row.pair,
             row.base,
             row.steps,
-            100.0 * row.agreement.overlap,
-            1.0 - row.agreement.cosine,
+            100.0 * row.similarity.overlap,
+            1.0 - row.similarity.cosine,
             row.apart,
             row.gains.0,
             row.gains.1,
@@ -285,8 +290,12 @@ fn rows(all: &[Compared]) -> Vec<Row> {
                 found.pair, found.base, found.steps
             );
             [
-                row(format!("{name}: overlap"), found.agreement.overlap, "share"),
-                row(format!("{name}: cosine"), found.agreement.cosine, ""),
+                row(
+                    format!("{name}: overlap"),
+                    found.similarity.overlap,
+                    "share",
+                ),
+                row(format!("{name}: cosine"), found.similarity.cosine, ""),
             ]
         })
         .collect()

@@ -105,7 +105,8 @@ impl Assessor {
     }
 
     /// Measures packets in the order given, each alone, with a step of `rate` (`c * alpha`). Before
-    /// each one `go_on` is asked; once it says no, the rest is `None`. `theta` is never changed.
+    /// each one `go_on` is asked, which may let others have their turn; once it says no, the rest is
+    /// `None`. `theta` is never changed.
     ///
     /// # Errors
     /// When the device fails or the weights are not of this model; a packet cannot cause an error.
@@ -115,14 +116,14 @@ impl Assessor {
         rate: f32,
         trials: &[Trial<'_>],
         random: &Batch,
-        mut go_on: impl FnMut() -> bool,
+        mut go_on: impl AsyncFnMut() -> bool,
     ) -> Result<Vec<Option<Measured>>, TrainingError> {
         let clip = clip(trials);
         let shared = Transformer::load(&self.config, theta, &self.device)?;
         let random_before = self.loss(&shared, random).await?;
         let mut measured = Vec::with_capacity(trials.len());
         for (trial, clip) in trials.iter().zip(clip) {
-            if !go_on() {
+            if !go_on().await {
                 break;
             }
             let delta = self

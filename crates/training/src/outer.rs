@@ -87,6 +87,7 @@ pub fn apply_update(
                 packet: packet.hash(),
                 inner_steps: packet.header.inner_steps,
                 tokens: packet.header.tokens,
+                partner: None,
             })
             .collect(),
     })
@@ -119,7 +120,12 @@ pub fn apply_record(
                 return Err(mismatch("an update"));
             }
             let applied = apply_update(spec, codec, theta, record.round, &record.base, bytes)?;
-            if applied.contributions != record.contributions {
+            // Packets do not say whom the coordinator credits; everything else of the list follows from them.
+            let listed = record.contributions.iter().map(|listed| Contribution {
+                partner: None,
+                ..listed.clone()
+            });
+            if !listed.eq(applied.contributions) {
                 return Err(mismatch("the list of contributions"));
             }
             applied.theta

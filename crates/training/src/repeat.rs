@@ -1,8 +1,8 @@
 //! Given work on any device: inner steps from given weights with a fresh optimiser, and the packet that
 //! comes of it without error feedback.
 //!
-//! Two honest devices that repeat the same work differ by rounding alone; `covey_scoring::tolerance` says how
-//! far that goes, from what `cargo xtask bench adapters` measured with these lines natively and in a
+//! Two honest devices that repeat the same work differ by rounding alone; `covey_scoring::replica` says how far
+//! that may go, from what `cargo xtask bench adapters` measured with these lines natively and in a
 //! browser.
 
 use covey_protocol::{Round, run::RunSpec};

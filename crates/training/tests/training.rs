@@ -228,6 +228,9 @@ fn packets_become_the_same_weights_wherever_they_are_applied() {
         update_len: bytes.len() as u64,
         contributions: applied.contributions,
         excluded: Vec::new(),
+        commitments: Vec::new(),
+        replicas: Vec::new(),
+        unproven: Vec::new(),
     };
     let mut here = theta.clone();
     apply_record(&spec, &codec, &mut here, &record, Some(&bytes)).unwrap();
@@ -318,7 +321,7 @@ fn a_packet_is_tried_alone_and_only_its_own_harm_shows() {
     let trials = [trial(&good), trial(&bad), trial(&loud), trial(&good)];
     let measure = |trials: &[Trial<'_>], most: usize| {
         let mut left = most;
-        let go_on = || {
+        let go_on = async || {
             left = left.saturating_sub(1);
             left > 0
         };

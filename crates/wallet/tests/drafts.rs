@@ -465,6 +465,36 @@ fn governance_shows_approvals_and_when_a_change_takes_effect() {
 }
 
 #[test]
+fn a_revenue_share_says_who_gets_what_and_until_when() {
+    let mut run = Run::new(genesis());
+    let eve = account("//Eve");
+    let share = |partner, share| Call::SetRevenueShare {
+        netuid: RUN,
+        partner,
+        share,
+    };
+    let draft = run.act("//Bob", share(Some(eve), 13_107));
+    assert!(
+        draft
+            .title
+            .contains("Give 20.00 % of what contributing earns")
+    );
+    assert_eq!(line(&draft, "To account").1, eve.to_string());
+    let (before, after) = line(&draft, "Share of earnings");
+    assert_eq!((before, after), ("none", &*format!("20.00 % to {eve}")));
+    assert!(warned(&draft, "until you sign another share or none"));
+    let height = run.height();
+    let view = run.wallet().overview(&account("//Bob"), height);
+    let shown = view.revenue_share.map(|share| (share.partner, share.share));
+    assert_eq!(shown, Some((eve.to_string(), 13_107)));
+    let draft = run.act("//Bob", share(None, 0));
+    assert_eq!(line(&draft, "Share of earnings").1, "none");
+    assert_eq!(draft.warnings, Vec::<String>::new());
+    let refused = run.draft("//Bob", share(Some(eve), 40_000)).unwrap_err();
+    assert_eq!(refused.name(), "RevenueShareTooHigh");
+}
+
+#[test]
 fn drafts_run_the_epochs_that_are_due_and_say_so() {
     let mut run = Run::new(genesis());
     let wallet = run.wallet();

@@ -28,10 +28,11 @@ export class Coordinator {
   /** @type {import("node:child_process").ChildProcess | null} */
   #process = null;
 
-  /** @param {number} port @param {string} config */
-  constructor(port, config) {
+  /** @param {number} port @param {number} operatorPort @param {string} config */
+  constructor(port, operatorPort, config) {
     this.port = port;
     this.url = `http://localhost:${port}`;
+    this.operator = `http://127.0.0.1:${operatorPort}`;
     this.folder = mkdtempSync(join(tmpdir(), "covey-e2e-"));
     this.config = join(this.folder, "coordinator.toml");
     writeFileSync(this.config, config);
@@ -43,14 +44,28 @@ export class Coordinator {
 
   /** @param {string} config TOML */
   static async create(config) {
-    return new Coordinator(await freePort(), config);
+    return new Coordinator(await freePort(), await freePort(), config);
   }
 
   /** Starts and waits until it answers. */
-  async start() {
+  start() {
+    return this.#start(["--listen", `127.0.0.1:${this.port}`, "--admin-listen", new URL(this.operator).host, "--corpus", required("COVEY_CORPUS"), "--model", "tiny"]);
+  }
+
+  /** Follows another server and serves what it agrees to. @param {string} url @param {string} name */
+  follow(url, name) {
+    return this.#start(["follow", url, "--listen", `127.0.0.1:${this.port}`, "--every", "1", "--name", name]);
+  }
+
+  /** Makes the mirror in this folder the run's coordinator. */
+  takeOver() {
+    return this.#start(["--listen", `127.0.0.1:${this.port}`, "--admin-listen", new URL(this.operator).host, "takeover"]);
+  }
+
+  /** @param {string[]} words */
+  async #start(words) {
     const child = spawn(required("COVEY_COORDINATOR_BIN"), [
-      "--listen", `127.0.0.1:${this.port}`, "--data-dir", join(this.folder, "data"), "--corpus", required("COVEY_CORPUS"),
-      "--www", required("COVEY_WWW"), "--model", "tiny", "--config", this.config,
+      "--data-dir", join(this.folder, "data"), "--www", required("COVEY_WWW"), "--config", this.config, ...words,
     ], { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = child;
     child.stdout?.pipe(this.log, { end: false });
@@ -77,9 +92,14 @@ export class Coordinator {
     return response.json();
   }
 
-  /** @returns {Promise<{round: number, base: string, held_out: {round: number, loss: number}[], unigram_entropy: number, spec: any}>} */
+  /** @returns {Promise<{round: number, base: string, held_out: {round: number, loss: number}[], unigram_entropy: number, spec: any, coordinator: string}>} */
   run() {
     return this.#get("/v1/run");
+  }
+
+  /** Who recomputed the run. @returns {Promise<{servers: any[], tabs: {agree: number, round: number}, disagreements: any[]}>} */
+  witnesses() {
+    return this.#get("/v1/witnesses");
   }
 
   /** Every record so far. @returns {Promise<{round: number, theta_after: string, base: string, contributions: {volunteer: string, packet: string, tokens: number}[]}[]>} */

@@ -11,7 +11,7 @@ import { join } from "node:path";
 /** Moves a development run's clock, with every epoch on the way. @param {Coordinator} coordinator @param {number} blocks */
 export async function advance(coordinator, blocks) {
   const token = readFileSync(join(coordinator.folder, "data/admin.token"), "utf8").trim();
-  const response = await fetch(`${coordinator.url}/ledger/advance?blocks=${blocks}`, { method: "POST", headers: { authorization: `Bearer ${token}` } });
+  const response = await fetch(`${coordinator.operator}/ledger/advance?blocks=${blocks}`, { method: "POST", headers: { authorization: `Bearer ${token}` } });
   if (!response.ok) throw new Error(`the clock did not move: ${response.status} ${await response.text()}`);
   return /** @type {{height: number}} */ (await response.json()).height;
 }

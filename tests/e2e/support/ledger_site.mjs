@@ -37,7 +37,7 @@ export const state = () => ({
   },
   nobody: {
     known: false, balance: "0", nonce: 0, acceptsLocked: true, insider: false, roles: [], total: "0", locked: "0", unlocking: "0", available: "0",
-    price: "512345678", value: "0", proceeds: "0", positions: [], lock: null, newLocksPerpetual: false, earnings: [], sessions: [], coldkeySwap: null,
+    price: "512345678", value: "0", proceeds: "0", positions: [], lock: null, newLocksPerpetual: false, earnings: [], sessions: [], revenueShare: /** @type {{partner: string, share: number} | null} */ (null), coldkeySwap: null,
   },
   overviews: {
     [ALICE]: {
@@ -46,11 +46,11 @@ export const state = () => ({
       positions: [{ hotkey: HOT_ONE, stake: "3000000000000" }, { hotkey: HOT_TWO, stake: "210000000001" }],
       lock: lock(HOT_ONE, "1000000000000", "decay_announced"), newLocksPerpetual: true,
       earnings: Array.from({ length: 30 }, (_, i) => ({ height: 360 * (i + 1) - 9800 + START, incentive: String(41_000_000_000 + 3_000_000_001 * (i % 5)), dividends: String(12_000_000_000 + 500_000_000 * i), ownerCut: i > 20 ? "64799011215" : "0" })),
-      sessions: [{ sessionKey: "e1".repeat(32), expiresAtMs: Date.now() + 20 * 86_400_000 }], coldkeySwap: null,
+      sessions: [{ sessionKey: "e1".repeat(32), expiresAtMs: Date.now() + 20 * 86_400_000 }], revenueShare: /** @type {{partner: string, share: number} | null} */ (null), coldkeySwap: null,
     },
     [BOB]: {
       known: true, balance: "5000000000", nonce: 0, acceptsLocked: false, insider: false, roles: [], total: "0", locked: "0", unlocking: "0", available: "0",
-      price: "512345678", value: "0", proceeds: "0", positions: [], lock: null, newLocksPerpetual: false, earnings: [], sessions: [], coldkeySwap: null,
+      price: "512345678", value: "0", proceeds: "0", positions: [], lock: null, newLocksPerpetual: false, earnings: [], sessions: [], revenueShare: /** @type {{partner: string, share: number} | null} */ (null), coldkeySwap: null,
     },
   },
   managers: [
@@ -109,6 +109,7 @@ export async function ledgerSite({ answers = {}, change } = {}) {
 
   /** @type {Record<string, Answer>} */
   const ledger = {
+    "/v1/partners": json({ partners: [] }),
     "/v1/ledger": (request, response) => json(head())(request, response),
     "/v1/ledger/snapshot": (_, response) => send(response, `${JSON.stringify(journal[SNAPSHOT - 1])}\n${JSON.stringify(first)}`, "application/octet-stream"),
     "/v1/ledger/entries": (request, response) => {

@@ -8,7 +8,9 @@ const IDLE = {
   tokens_total: 0, rounds_contributed: 0, bytes_up: 0, bytes_down: 0, share: 50, unigram_entropy: null, held_out: [],
   peers: { total: 0, volunteers: [] },
   connection: { url: "http://coordinator.test:7000", connected: false, attempt: 0, retry_at_ms: null, error: null },
-  resumed: null,
+  validation: { on: false, only: false, active: false, status: "", stake: null, rounds: 0, packets: 0, weights_set: null },
+  credit: null,
+  resumed: null, handover: null, disagreement: null,
 };
 
 export const ME = "a1".repeat(32);

@@ -14,7 +14,7 @@ import { at, rebuild, tag } from "../nodes.js";
 /** @type {Record<string, string>} */
 const KINDS = {
   unlock: "unlock", decay: "decay", locked_transfer: "locked transfer", takeover: "takeover",
-  governance: "governance", coldkey_swap: "coldkey swap", resignation: "resignation",
+  governance: "governance", coldkey_swap: "coldkey swap", resignation: "resignation", partnership: "partner",
 };
 
 export class NoticesView {

@@ -23,6 +23,7 @@ const PROBE = "1000000000";
 export class StakeView {
   #trade = find("#trade", HTMLFormElement);
   #move = find("#move", HTMLFormElement);
+  #register = find("#register", HTMLFormElement);
   #fit = find("#trade-fit", HTMLButtonElement);
   #most = "0";
 
@@ -31,9 +32,23 @@ export class StakeView {
     this.app = app;
     onSubmit(app, this.#trade, () => this.#tradeCall(), () => this.#empty(this.#trade));
     onSubmit(app, this.#move, () => this.#moveCall(), () => this.#empty(this.#move));
+    onSubmit(app, this.#register, () => calls.register(app.model.module.accountOf(chosen(this.#register, "hotkey").trim())));
+    this.#named();
     find("[data-act=max]", HTMLButtonElement, this.#trade).addEventListener("click", () => this.#fill(this.#trade, this.#have()));
     find("[data-act=max]", HTMLButtonElement, this.#move).addEventListener("click", () => this.#fill(this.#move, this.#movable()));
     this.#fit.addEventListener("click", () => this.#fill(this.#trade, this.#most));
+  }
+
+  /** A tab that wants to validate names its key in the link (`?validator=`). */
+  #named() {
+    const key = new URLSearchParams(location.search).get("validator");
+    if (key === null) return;
+    try {
+      field(this.#register, "hotkey").value = this.app.model.module.accountOf(key);
+      find("#register-box", HTMLDetailsElement).open = true;
+    } catch {
+      // A damaged link shows the usual page.
+    }
   }
 
   get side() {

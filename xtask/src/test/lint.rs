@@ -1,4 +1,4 @@
-//! Formatting and clippy.
+//! Formatting, clippy, and what the dependencies may be.
 //!
 //! The browser module is checked twice where that is possible: natively, with all the rest, without
 //! its default feature, which is wgpu and would cost minutes to show nothing; and for the browser
@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{report::Report, tally::Tally};
+use super::{dependencies, report::Report, tally::Tally};
 use crate::{
     dirs::Dirs,
     shell,
@@ -34,6 +34,7 @@ pub fn run(dirs: &Dirs, report: &mut Report) {
                 .args(DENY),
         )
     });
+    dependencies::run(dirs, report);
     const FOR_THE_BROWSER: &str = "clippy, for the browser";
     if toolchain::is_installed() {
         report.part(FOR_THE_BROWSER, || {

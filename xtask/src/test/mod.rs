@@ -4,6 +4,8 @@
 //! and the sum of all tests, alone on a line.
 
 mod browser;
+mod dependencies;
+mod fuzz;
 mod lint;
 mod report;
 mod tally;
@@ -30,6 +32,7 @@ pub fn test(dirs: &Dirs, arguments: &Test) -> Result<ExitCode> {
     match arguments.part {
         Some(Part::Lint) => lint::run(dirs, &mut report),
         Some(Part::Unit) => unit(dirs, long, &mut report),
+        Some(Part::Fuzz) => fuzz::run(dirs, arguments.long_seconds, &mut report),
         Some(Part::Vectors) => {
             let digests = vectors::native(dirs, &mut report);
             vectors::browser(dirs, &digests, &mut report);
@@ -47,6 +50,9 @@ pub fn test(dirs: &Dirs, arguments: &Test) -> Result<ExitCode> {
             let digests = vectors::digests(dirs);
             browser_module(dirs, &digests, &mut report);
             browser::run(dirs, long, &mut report);
+            if long {
+                fuzz::run(dirs, arguments.long_seconds, &mut report);
+            }
         }
     }
     Ok(report.print())

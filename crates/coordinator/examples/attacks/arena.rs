@@ -131,19 +131,21 @@ impl<'a> Arena<'a> {
                 packet: packet.hash(),
                 inner_steps: packet.header.inner_steps,
                 tokens: packet.header.tokens,
+                partner: None,
                 // Copies need what they copy.
                 received_at_ms: 1000 * u64::from(!peer.kind.trains()) + number as u64,
             };
             packets.push((Received::open(&self.engine, acceptance, &sealed)?, sealed));
         }
-        packets.sort_by_key(|(received, _)| received.acceptance.volunteer);
+        packets.sort_by_key(|(received, _)| received.acceptance.received_at_ms);
         let (received, sealed): (Vec<Received>, Vec<Vec<u8>>) = packets.into_iter().unzip();
         let out = self.judge(&received, seed, probe)?;
-        let chosen: Vec<(&Received, &Vec<u8>)> = received
+        let mut chosen: Vec<(&Received, &Vec<u8>)> = received
             .iter()
             .zip(&sealed)
             .filter(|(received, _)| !out.contains_key(&received.acceptance.volunteer))
             .collect();
+        chosen.sort_by_key(|(received, _)| received.acceptance.volunteer);
         if !chosen.is_empty() {
             let sealed: Vec<&Vec<u8>> = chosen.iter().map(|(_, sealed)| *sealed).collect();
             self.engine
@@ -182,6 +184,7 @@ impl<'a> Arena<'a> {
             packets: received,
             missing: &missing,
             last_round: &self.merged,
+            replicas: &[],
         };
         let screened = assessment.screen(&self.book, &closed);
         let measured =

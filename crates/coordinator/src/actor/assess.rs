@@ -20,7 +20,7 @@ use covey_protocol::{
     http::{Score, Scores},
     update,
 };
-use covey_rounds::{Acceptance, Event, Phase};
+use covey_rounds::{Acceptance, Event, Pair, Phase};
 use covey_scoring::{Book, Rules, Standing};
 use tokio::{runtime::Handle, sync::mpsc};
 
@@ -60,6 +60,7 @@ pub(super) struct Task {
     pub probe: Hash,
     pub packets: Vec<Acceptance>,
     pub missing: Vec<VolunteerId>,
+    pub replicas: Vec<Pair>,
 }
 
 /// Everything about a round that was read back for its assessment.
@@ -80,6 +81,7 @@ impl Field {
             packets: &self.received,
             missing: &self.task.missing,
             last_round: &self.last_round,
+            replicas: &self.task.replicas,
         }
     }
 }
@@ -252,12 +254,18 @@ impl Assessing {
         let (this, before) = (self.clone(), Arc::clone(book));
         let work = move || {
             let screened = this.assessment.screen(&before, &field.closed());
-            Ok((field, screened))
+            let replicas = field.closed().compare();
+            Ok((field, screened, replicas))
         };
-        let (field, screened) = blocking(work).await.map_err(|error| error.to_string())?;
+        let (field, screened, replicas) =
+            blocking(work).await.map_err(|error| error.to_string())?;
         let round = field.task.round;
         let excluded = screened_out(&field.closed(), &screened);
-        let checked = Event::Checked { round, excluded };
+        let checked = Event::Checked {
+            round,
+            excluded,
+            replicas: replicas.clone(),
+        };
         let _ = meanwhile.send(Outcome::Meanwhile(checked)).await;
 
         let tokens = if self.trials {
@@ -287,7 +295,12 @@ impl Assessing {
                 .assessment
                 .conclude(&mut book, &closed, &screened, &evaluations);
             let excluded = exclusions(&closed, &verdicts);
-            Ok((book, Event::Assessed { round, excluded }))
+            let event = Event::Assessed {
+                round,
+                excluded,
+                replicas,
+            };
+            Ok((book, event))
         };
         blocking(work).await.map_err(|error| error.to_string())
     }

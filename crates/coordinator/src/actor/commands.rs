@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use covey_protocol::{
-    VolunteerId,
+    Hash, VolunteerId,
     http::{ErrorBody, ErrorCode},
+    record::Commitment,
     socket::{Backend, ClientFrame, ServerFrame},
 };
 use covey_rounds::{Event, Phase, Submission, Ticket};
@@ -44,6 +45,7 @@ impl Coordinator {
                 sealed,
                 answer,
             } => self.submit(submission, Upload { sealed, answer }),
+            Command::Altered(name) => self.altered(name),
             Command::Inspect(answer) => {
                 // The operator may have closed the page.
                 let _ = answer.send(self.inspect());
@@ -81,8 +83,8 @@ impl Coordinator {
 
     fn frame(&mut self, volunteer: VolunteerId, frame: ClientFrame) {
         let event = match frame {
-            // The gateway answers a second hello itself.
-            ClientFrame::Hello { .. } => return,
+            // The gateway answers a second hello and takes statements itself.
+            ClientFrame::Hello { .. } | ClientFrame::Witness { .. } => return,
             ClientFrame::Join { round } => Event::Join { volunteer, round },
             ClientFrame::Leave => Event::Leave { volunteer },
             ClientFrame::Progress {
@@ -98,6 +100,18 @@ impl Coordinator {
                 volunteer,
                 round,
                 theta,
+            },
+            ClientFrame::Commit {
+                round,
+                packet,
+                signature,
+            } => Event::Commit {
+                round,
+                commitment: Commitment {
+                    volunteer,
+                    packet,
+                    signature,
+                },
             },
         };
         self.step(event);
@@ -117,6 +131,16 @@ impl Coordinator {
             ticket,
             ..submission
         }));
+    }
+
+    /// What is lost on disk is still in memory: newcomers and the next start need nothing that is older
+    /// than a checkpoint of now.
+    fn altered(&mut self, name: Hash) {
+        let round = self.machine.round();
+        let newest = self.checkpoints.last();
+        if newest.is_none_or(|newest| newest.round < round || newest.theta == name) {
+            self.checkpoint(round);
+        }
     }
 
     fn inspect(&mut self) -> Inspection {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use covey_protocol::{
     Hash, Round, SignatureBytes,
     http::{ErrorBody, HeldOut},
-    record::{Receipt, RoundRecord},
+    record::{Receipt, Replica, RoundRecord},
     socket::ServerFrame,
 };
 use covey_rounds::{Acceptance, Audience, Effect, Event, Ticket};
@@ -22,6 +22,31 @@ impl Coordinator {
 
     fn effect(&mut self, effect: Effect) {
         match effect {
+            Effect::Pledge(pledge) => self.jobs.pledge(pledge),
+            Effect::Committed {
+                volunteer,
+                round,
+                packet,
+            } => {
+                let frame = ServerFrame::Committed { round, packet };
+                self.sessions.send(&volunteer, text(&frame));
+            }
+            Effect::NotCommitted {
+                volunteer,
+                round,
+                packet,
+                code,
+                message,
+            } => {
+                self.metrics.bad_frame(code);
+                let frame = ServerFrame::NotCommitted {
+                    round,
+                    packet,
+                    code,
+                    message,
+                };
+                self.sessions.send(&volunteer, text(&frame));
+            }
             Effect::Store { ticket, acceptance } => {
                 // The bytes came with this very ticket, which has no answer yet.
                 if let Some(upload) = self.uploads.get(&ticket) {
@@ -47,6 +72,7 @@ impl Coordinator {
                 probe,
                 packets,
                 missing,
+                replicas,
                 ..
             } => self.assess(Task {
                 round,
@@ -54,7 +80,20 @@ impl Coordinator {
                 probe,
                 packets,
                 missing,
+                replicas,
             }),
+            Effect::Task {
+                volunteer,
+                round,
+                task,
+            } => {
+                let frame = ServerFrame::Task {
+                    round,
+                    data_of: task.data_of,
+                    fresh: task.fresh,
+                };
+                self.sessions.send(&volunteer, text(&frame));
+            }
             Effect::Merge {
                 round,
                 base,
@@ -74,12 +113,7 @@ impl Coordinator {
                 base,
                 remaining_ms,
             } => self.opened(to, round, seed, base, remaining_ms),
-            Effect::Checkpoint { round, .. } => self.jobs.checkpoint(
-                round,
-                Arc::clone(&self.weights),
-                self.checkpoints.clone(),
-                self.checkpoints_kept,
-            ),
+            Effect::Checkpoint { round, .. } => self.checkpoint(round),
             Effect::Resync { volunteer } => {
                 let Some(checkpoint) = self.checkpoints.last().copied() else {
                     return;
@@ -104,6 +138,15 @@ impl Coordinator {
         }
     }
 
+    /// Keeps the base of the open round.
+    pub(super) fn checkpoint(&mut self, round: Round) {
+        let mut known = self.checkpoints.clone();
+        known.retain(|known| known.round != round);
+        let weights = Arc::clone(&self.weights);
+        self.jobs
+            .checkpoint(round, weights, known, self.checkpoints_kept);
+    }
+
     fn answer(&mut self, ticket: Ticket, answer: Answer) {
         if let Some(upload) = self.uploads.remove(&ticket) {
             // The sender may have gone; its packet counts all the same, and it may ask again.
@@ -119,6 +162,7 @@ impl Coordinator {
             packet: acceptance.packet,
             tokens: acceptance.tokens,
             received_at_ms: acceptance.received_at_ms,
+            partner: acceptance.partner,
             signature: SignatureBytes([0; 64]),
         }
         .sign(&self.identity);
@@ -148,6 +192,9 @@ impl Coordinator {
             tracing::info!(%round, %volunteer, reason, "packet left out of the merge");
             let label = exclusion.reason.into();
             self.metrics.excluded.get_or_create(&label).inc();
+        }
+        for Replica { of, by, agreement } in &record.replicas {
+            tracing::info!(%round, %of, %by, ?agreement, "work computed twice");
         }
         let took = self.window_started.take().map(|at| at.elapsed());
         if let Some(took) = took {
@@ -224,8 +271,9 @@ impl Coordinator {
                 checkpoint,
                 removed,
             } => {
-                self.checkpoints
-                    .retain(|known| !removed.contains(&known.round));
+                self.checkpoints.retain(|known| {
+                    !removed.contains(&known.round) && known.round != checkpoint.round
+                });
                 self.checkpoints.push(checkpoint);
                 self.checkpoints.sort_by_key(|known| known.round);
                 self.publish();

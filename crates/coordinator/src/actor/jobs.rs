@@ -10,7 +10,7 @@ use covey_protocol::{
     record::{Checkpoint, SignedRecord},
     update,
 };
-use covey_rounds::{Acceptance, Event};
+use covey_rounds::{Acceptance, Event, Pledge};
 use covey_scoring::Book;
 use covey_training::checkpoint;
 use tokio::sync::mpsc;
@@ -85,6 +85,21 @@ impl Jobs {
         tokio::spawn(async move {
             // The actor outlives its jobs unless the process is going down.
             let _ = outcomes.send(job.await).await;
+        });
+    }
+
+    /// Makes a commitment durable.
+    pub fn pledge(&mut self, pledge: Pledge) {
+        let (journal, metrics) = (Arc::clone(&self.journal), Arc::clone(&self.metrics));
+        self.start(async move {
+            let (volunteer, packet) = (pledge.commitment.volunteer, pledge.commitment.packet);
+            Outcome::Event(match blocking(move || journal.commit(&pledge)).await {
+                Ok(()) => Event::Pledged { volunteer, packet },
+                Err(error) => {
+                    failed(&metrics, "commitment", &error);
+                    Event::PledgeFailed { volunteer, packet }
+                }
+            })
         });
     }
 

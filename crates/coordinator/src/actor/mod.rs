@@ -25,7 +25,8 @@ use arc_swap::ArcSwap;
 use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use covey_protocol::{
-    Identity, Round, VolunteerId,
+    Hash, Identity, Round, VolunteerId,
+    handover::SignedHandover,
     http::{ErrorBody, HeldOut, RunInfo, Scores},
     record::{Checkpoint, Receipt, SignedRecord},
     socket::{Backend, ClientFrame, Presence},
@@ -82,6 +83,8 @@ pub enum Command {
         sealed: Bytes,
         answer: oneshot::Sender<Answer>,
     },
+    /// A blob of the run was altered on disk.
+    Altered(Hash),
     Inspect(oneshot::Sender<Inspection>),
     /// Say goodbye to everyone, finish what is under way, and end.
     Stop(oneshot::Sender<()>),
@@ -139,6 +142,7 @@ pub struct Initial {
     pub checkpoints_kept: usize,
     pub held_out: Vec<HeldOut>,
     pub unigram_entropy: f64,
+    pub handovers: Vec<SignedHandover>,
     pub clock: Clock,
     pub assessing: Assessing,
     pub book: Book,
@@ -159,6 +163,7 @@ struct Upload {
 struct Coordinator {
     engine: Engine,
     identity: Identity,
+    handovers: Vec<SignedHandover>,
     machine: RoundsMachine,
     clock: Clock,
     published: Arc<Published>,
@@ -215,10 +220,12 @@ pub fn start(
         clock,
         assessing,
         book,
+        handovers,
     } = initial;
     let info = info(
         &engine,
         &identity,
+        &handovers,
         &machine,
         &checkpoints,
         &held_out,
@@ -236,6 +243,7 @@ pub fn start(
     let mut coordinator = Coordinator {
         engine,
         identity,
+        handovers,
         machine,
         clock,
         published: Arc::clone(&published),
@@ -276,6 +284,7 @@ pub fn start(
 fn info(
     engine: &Engine,
     identity: &Identity,
+    handovers: &[SignedHandover],
     machine: &RoundsMachine,
     checkpoints: &[Checkpoint],
     held_out: &[HeldOut],
@@ -292,6 +301,8 @@ fn info(
         run: engine.run(),
         spec: (**engine.spec()).clone(),
         coordinator: identity.id(),
+        handovers: handovers.to_vec(),
+        mirror: None,
         round: machine.round(),
         base: machine.base(),
         checkpoint: newest,
@@ -375,6 +386,7 @@ impl Coordinator {
         self.published.info.store(Arc::new(info(
             &self.engine,
             &self.identity,
+            &self.handovers,
             &self.machine,
             &self.checkpoints,
             &self.held_out,

@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 
 use super::{Gateway, NOSNIFF, error::Refusal, fixed};
 use crate::{
+    actor::Command,
     metrics::OUT,
     storage::{BlobSource, StorageError},
 };
@@ -27,17 +28,24 @@ pub async fn blob(
         .map_err(|_| Refusal::new(ErrorCode::Malformed, "A blob's name is 64 hex digits."))?;
     let failed = |error: StorageError| Refusal::storage(&error);
     let own: &dyn BlobSource = &*gateway.blobs;
-    let (source, len) = match own.len(&name).await.map_err(failed)? {
-        Some(len) => (own, len),
-        None => match gateway.corpus.len(&name).await.map_err(failed)? {
-            Some(len) => (&*gateway.corpus, len),
-            None => {
-                return Err(Refusal::new(
-                    ErrorCode::NotFound,
-                    "There is no blob of this name; old checkpoints are deleted.",
-                ));
-            }
-        },
+    let found = match own.checked_len(&name).await {
+        Ok(None) => {
+            let corpus: &dyn BlobSource = &*gateway.corpus;
+            let len = corpus.checked_len(&name).await;
+            len.map(|len| len.map(|len| (corpus, len)))
+        }
+        own_len => own_len.map(|len| len.map(|len| (own, len))),
+    };
+    let (source, len) = match found {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            return Err(Refusal::new(
+                ErrorCode::NotFound,
+                "There is no blob of this name; old checkpoints are deleted.",
+            ));
+        }
+        Err(StorageError::Altered(_)) => return Err(altered(&gateway, name).await),
+        Err(error) => return Err(failed(error)),
     };
     let tag = format!("\"{name}\"");
     let mut answer = HeaderMap::from_iter([
@@ -89,6 +97,18 @@ pub async fn blob(
         }
     }));
     Ok((status, answer, body).into_response())
+}
+
+/// Tells the operator of a blob that is not what its name says, and has the rounds make it dispensable.
+async fn altered(gateway: &Gateway, name: Hash) -> Refusal {
+    gateway.metrics.altered_blobs.inc();
+    tracing::error!(error = %StorageError::Altered(name), "blob not served");
+    // The rounds may have ended, and then nobody is served anyway.
+    let _ = gateway.handle.commands.send(Command::Altered(name)).await;
+    Refusal::new(
+        ErrorCode::Unavailable,
+        "This blob was damaged on the coordinator's disk; ask /v1/run for a newer checkpoint in a moment.",
+    )
 }
 
 /// The client has it already.

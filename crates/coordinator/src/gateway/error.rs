@@ -47,18 +47,21 @@ impl Refusal {
 pub fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::Malformed | ErrorCode::Protocol => StatusCode::BAD_REQUEST,
-        ErrorCode::Signature => StatusCode::FORBIDDEN,
+        ErrorCode::Signature | ErrorCode::NotValidator => StatusCode::FORBIDDEN,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::WrongRun
         | ErrorCode::StaleRound
         | ErrorCode::FutureRound
         | ErrorCode::WrongBase
         | ErrorCode::Duplicate
+        | ErrorCode::NotAssigned
+        | ErrorCode::NotCommitted
         | ErrorCode::RoundFull
         | ErrorCode::Ledger
         | ErrorCode::Replaced => StatusCode::CONFLICT,
+        ErrorCode::Mirror => StatusCode::MISDIRECTED_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
-        ErrorCode::Busy => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::Busy | ErrorCode::Quota => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

@@ -32,46 +32,40 @@ pub struct RateLimits {
     trust_forwarded_for: bool,
 }
 
-/// Uploads under way by address, so that one slow sender cannot occupy every place.
-pub struct Uploads {
-    places: Semaphore,
-    per_address: usize,
+/// What is under way by address, so that one address cannot occupy every place.
+pub struct Shares {
+    each: usize,
     under_way: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// A place for one upload; dropping it frees the place.
-pub struct Place<'a> {
-    uploads: &'a Uploads,
+/// One thing under way; dropping it ends it.
+pub struct Share {
+    shares: Arc<Shares>,
     client: IpAddr,
-    _place: SemaphorePermit<'a>,
 }
 
-impl Uploads {
+impl Shares {
     #[must_use]
-    pub fn new(config: &Config) -> Self {
-        let places = config.limits.uploads_at_once.min(Semaphore::MAX_PERMITS);
-        Self {
-            places: Semaphore::new(places),
-            per_address: config.limits.uploads_at_once_per_address,
+    pub fn new(each: usize) -> Arc<Self> {
+        Arc::new(Self {
+            each,
             under_way: Mutex::default(),
-        }
+        })
     }
 
-    /// A place, unless all are taken or this address has its share.
+    /// One more for an address, unless it has its share.
     #[must_use]
-    pub fn enter(&self, client: IpAddr) -> Option<Place<'_>> {
-        let place = self.places.try_acquire().ok()?;
+    pub fn enter(self: &Arc<Self>, client: IpAddr) -> Option<Share> {
         let mut under_way = self.lock();
         let count = under_way.entry(client).or_default();
-        if *count >= self.per_address {
+        if *count >= self.each {
             return None;
         }
         *count += 1;
         drop(under_way);
-        Some(Place {
-            uploads: self,
+        Some(Share {
+            shares: Arc::clone(self),
             client,
-            _place: place,
         })
     }
 
@@ -83,15 +77,57 @@ impl Uploads {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Share {
     fn drop(&mut self) {
-        let mut under_way = self.uploads.lock();
+        let mut under_way = self.shares.lock();
         if let Entry::Occupied(mut count) = under_way.entry(self.client) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
             }
         }
+    }
+}
+
+/// Uploads under way, in all and by address.
+pub struct Uploads {
+    places: Semaphore,
+    shares: Arc<Shares>,
+}
+
+/// A place for one upload; dropping it frees the place.
+pub struct Place<'a> {
+    _share: Share,
+    _place: SemaphorePermit<'a>,
+}
+
+impl Uploads {
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let places = config.limits.uploads_at_once.min(Semaphore::MAX_PERMITS);
+        Self {
+            places: Semaphore::new(places),
+            shares: Shares::new(config.limits.uploads_at_once_per_address),
+        }
+    }
+
+    /// A place, unless all are taken or this address has its share.
+    #[must_use]
+    pub fn enter(&self, client: IpAddr) -> Option<Place<'_>> {
+        let place = self.places.try_acquire().ok()?;
+        Some(Place {
+            _share: self.shares.enter(client)?,
+            _place: place,
+        })
+    }
+}
+
+/// Addresses of one customer are one.
+#[must_use]
+pub fn customer(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        v4 => v4,
     }
 }
 
@@ -127,10 +163,7 @@ impl RateLimits {
         } else {
             peer.ip()
         };
-        match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
-            v4 => v4,
-        }
+        customer(address)
     }
 
     #[must_use]
@@ -231,7 +264,10 @@ mod tests {
         drop(held);
         assert!(uploads.enter(greedy).is_some());
         drop(place);
-        assert!(uploads.lock().is_empty(), "nothing is remembered for ever");
+        assert!(
+            uploads.shares.lock().is_empty(),
+            "nothing is remembered for ever"
+        );
     }
 
     #[test]

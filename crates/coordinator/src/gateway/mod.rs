@@ -3,6 +3,7 @@
 //! Nothing here decides anything about a round. A gateway bounds what comes in before it reads it,
 //! checks what can be checked without knowing the round, and passes it to the actor.
 
+pub mod admin;
 pub mod api;
 pub mod blobs;
 pub mod error;
@@ -12,7 +13,10 @@ pub mod operator;
 pub mod origin;
 pub mod packets;
 pub mod pages;
+pub mod partners;
 pub mod socket;
+pub mod validation;
+pub mod witnesses;
 
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -22,7 +26,7 @@ use axum::{
     middleware,
     routing::{any, get, post},
 };
-use covey_protocol::http;
+use covey_protocol::http::{self, Mirror};
 use tokio::sync::{Mutex, Semaphore};
 use tower_http::cors::{Any, CorsLayer};
 
@@ -31,6 +35,7 @@ use self::{
     ledger::Ledger,
     limits::{RateLimits, Uploads},
     origin::Origins,
+    partners::Partners,
 };
 use crate::{
     actor::Handle,
@@ -38,6 +43,8 @@ use crate::{
     engine::Engine,
     metrics::Metrics,
     storage::{BlobSource, Blobs, Journal},
+    validations::Sheets,
+    witnesses::Board,
 };
 
 /// What every handler may use; cheap to clone.
@@ -51,8 +58,13 @@ pub struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) config: Arc<Config>,
     pub(crate) ledger: Ledger,
+    pub(crate) sheets: Arc<Sheets>,
+    pub(crate) witnesses: Arc<Board>,
+    /// Present where this is a mirror: everything can be read, and nothing is taken.
+    pub(crate) mirror: Option<Arc<Mirror>>,
     pub(crate) origins: Arc<Origins>,
     pub(crate) limits: Arc<RateLimits>,
+    pub(crate) partners: Arc<Partners>,
     /// Packets being read and checked at once.
     pub(crate) uploads: Arc<Uploads>,
     /// Control sockets open at once.
@@ -72,6 +84,9 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     pub config: Arc<Config>,
     pub ledger: crate::ledger::Handle,
+    pub sheets: Sheets,
+    pub witnesses: Arc<Board>,
+    pub mirror: Option<Mirror>,
 }
 
 impl Gateway {
@@ -86,9 +101,16 @@ impl Gateway {
             metrics,
             config,
             ledger,
+            sheets,
+            witnesses,
+            mirror,
         } = parts;
         Self {
+            partners: Arc::new(Partners::new(&config, ledger.clone())),
             ledger: Ledger::new(ledger),
+            sheets: Arc::new(sheets),
+            witnesses,
+            mirror: mirror.map(Arc::new),
             origins: Arc::new(Origins::new(&config)),
             limits: Arc::new(RateLimits::new(&config)),
             uploads: Arc::new(Uploads::new(&config)),
@@ -117,8 +139,7 @@ impl Gateway {
         let _ = self.sockets.acquire_many(all).await;
     }
 
-    /// What volunteers reach: the API, the page's files, and the operator's pages unless they have an
-    /// address of their own.
+    /// What volunteers reach: the API, the page's files, and whether all is well.
     pub fn public(&self) -> Router {
         let limited = || middleware::from_fn_with_state(self.clone(), limits::requests);
         let api = Router::new()
@@ -127,9 +148,24 @@ impl Gateway {
             .route(&format!("{}/{{name}}", http::BLOBS), get(blobs::blob))
             .route(http::SCORES, get(api::scores))
             .route(http::MODEL, get(api::model))
+            .route(http::PARTNERS, get(partners::list))
+            .route(&format!("{}/{{id}}", http::PARTNERS), get(partners::one))
             .route(http::PACKETS, post(packets::submit))
+            .route(
+                &format!("{}/{{id}}", http::VALIDATORS),
+                get(validation::task),
+            )
+            .route(
+                http::VALIDATIONS,
+                get(validation::list).post(validation::submit),
+            )
+            .route(http::WITNESSES, get(witnesses::list).post(witnesses::state))
             .merge(ledger::api())
             .layer(limited())
+            .layer(middleware::from_fn_with_state(
+                self.clone(),
+                witnesses::refuse_writes,
+            ))
             // Outermost, so that pages elsewhere can read refusals, too.
             .layer(cors())
             .with_state(self.clone());
@@ -137,25 +173,29 @@ impl Gateway {
             // Sockets know no CORS: the upgrade checks the page's origin itself.
             .route(http::SOCKET, any(socket::upgrade))
             .route(http::LEDGER_SOCKET, any(ledger::socket::upgrade))
+            .route("/healthz", get(operator::health))
             .with_state(self.clone());
-        if self.config.admin_listen.is_none() {
-            rest = rest.merge(self.operator());
-        }
         rest = match &self.config.www {
-            Some(www) => rest.fallback_service(pages::files(www, &self.config.embed_origins)),
+            Some(www) => rest.fallback_service(pages::files(www, &self.config)),
             None => rest.fallback(error::not_found),
         };
         api.merge(rest.layer(limited()))
     }
 
-    /// What the operator reaches.
+    /// What the operator reaches on an address of its own: all of it but health with the token only.
     pub fn operator(&self) -> Router {
+        let token = middleware::from_fn_with_state(self.clone(), admin::authorised);
         Router::new()
-            .route("/healthz", get(operator::health))
             .route("/metrics", get(operator::metrics))
             .route("/status", get(operator::status))
             .route("/status.css", get(operator::style))
             .route("/ledger/advance", post(ledger::advance::advance))
+            .route("/partners/{id}/suspend", post(partners::suspend))
+            .route("/partners/{id}/restore", post(partners::restore))
+            .fallback(error::not_found)
+            .layer(token)
+            .route("/healthz", get(operator::health))
+            .layer(middleware::map_response(operator::locked_down))
             .with_state(self.clone())
     }
 }

@@ -13,6 +13,7 @@ use axum::{
 use covey_protocol::{
     http::Scores,
     socket::{Activity, Backend},
+    witness::Witnesses,
 };
 use tokio::{sync::oneshot, time::timeout};
 
@@ -59,11 +60,10 @@ pub async fn metrics(State(gateway): State<Gateway>) -> impl IntoResponse {
 
 /// `GET /status.css`
 pub async fn style() -> impl IntoResponse {
-    let headers = [
-        (header::CONTENT_TYPE, fixed("text/css; charset=utf-8")),
-        NOSNIFF,
-    ];
-    (headers, STYLE)
+    (
+        [(header::CONTENT_TYPE, fixed("text/css; charset=utf-8"))],
+        STYLE,
+    )
 }
 
 /// `GET /status`
@@ -72,13 +72,18 @@ pub async fn status(State(gateway): State<Gateway>) -> Response {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         return (status, "The coordinator is stopping.\n").into_response();
     };
-    let headers = [
+    Html(page(&gateway, &inspection)).into_response()
+}
+
+/// Headers of everything that the operator's listener answers: none of it is kept, framed or told on.
+pub async fn locked_down(mut response: Response) -> Response {
+    response.headers_mut().extend([
         (header::CACHE_CONTROL, fixed("no-store")),
         (header::CONTENT_SECURITY_POLICY, fixed(POLICY)),
         (header::REFERRER_POLICY, fixed("no-referrer")),
         NOSNIFF,
-    ];
-    (headers, Html(page(&gateway, &inspection))).into_response()
+    ]);
+    response
 }
 
 async fn inspect(gateway: &Gateway) -> Option<Inspection> {
@@ -130,6 +135,8 @@ fn page(gateway: &Gateway, inspection: &Inspection) -> String {
         ("Packets accepted", metrics.accepted.get().to_string()),
         ("Packets refused", refusals(metrics.refusals())),
         ("Ledger", gateway.ledger.view().words()),
+        ("Partners", gateway.partners.words()),
+        ("Witnesses", witnesses(&gateway.witnesses.list(info.round))),
         ("Storage errors", metrics.storage_errors.get().to_string()),
         (
             "Newest checkpoint",
@@ -150,14 +157,30 @@ fn page(gateway: &Gateway, inspection: &Inspection) -> String {
          <meta http-equiv=refresh content=5><title>{name}: round {round}</title>\
          <link rel=stylesheet href=/status.css>\
          <main><h1>{name}</h1><table>{rows}</table>{people}{book}\
-         <p><a href=/metrics>Metrics</a> <a href=/v1/scores>Scores</a> <a href=/healthz>Health</a> \
-         <a href={model}>Current weights (SafeTensors)</a></main>",
+         <p><a href=/metrics>Metrics</a> <a href=/healthz>Health</a></main>",
         name = escape(&info.spec.name),
         round = inspection.round,
         people = people(inspection),
         book = book(&gateway.handle.published.scores.load()),
-        model = covey_protocol::http::MODEL,
     )
+}
+
+/// Who recomputed the run, in one line.
+fn witnesses(list: &Witnesses) -> String {
+    let furthest = list.servers.first();
+    let furthest = furthest.map_or_else(String::new, |signed| {
+        format!(", the furthest before round {}", signed.statement.round)
+    });
+    let mut words = format!(
+        "{} servers agree{furthest}; {} tabs agree",
+        list.servers.len(),
+        list.tabs.agree
+    );
+    for signed in &list.disagreements {
+        let verdict = crate::follow::words(&signed.statement.verdict);
+        let _ = write!(words, "; DISAGREES: {verdict}");
+    }
+    words
 }
 
 fn people(inspection: &Inspection) -> String {

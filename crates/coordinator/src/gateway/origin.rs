@@ -5,7 +5,7 @@
 //! been bypassed elsewhere. A client that is no browser sends no origin and is let in; it could claim
 //! any.
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, header};
 
 use crate::config::Config;
 
@@ -29,9 +29,14 @@ impl Origins {
     /// Whether the page that sends these headers may open a socket.
     #[must_use]
     pub fn allow(&self, headers: &HeaderMap) -> bool {
-        let Some(origin) = headers.get(header::ORIGIN) else {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let Some(origin) = origins.next() else {
             return true;
         };
+        // A browser sends one. Two could be read differently by a proxy and by us.
+        if origins.next().is_some() {
+            return false;
+        }
         let Ok(origin) = origin.to_str() else {
             return false;
         };
@@ -71,14 +76,16 @@ fn is_own(origin: &str, host: Option<&str>) -> bool {
 }
 
 fn is_localhost(origin: &str) -> bool {
-    // Parsed, so that localhost.example.com and localhost:80@example.com are what they are.
-    let Ok(uri) = origin.parse::<Uri>() else {
+    let Some(authority) = authority(origin) else {
         return false;
     };
-    let plain = uri
-        .authority()
-        .is_some_and(|authority| !authority.as_str().contains('@'));
-    plain && matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"))
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| {
+        let port = authority.strip_prefix(host);
+        port.is_some_and(|port| match port.strip_prefix(':') {
+            Some(port) => port.parse::<u16>().is_ok(),
+            None => port.is_empty(),
+        })
+    })
 }
 
 #[cfg(test)]
@@ -127,11 +134,44 @@ mod tests {
             "http://localhost.evil.example",
             "http://localhost:80@evil.example",
             "http://covey.example",
+            // Nothing is trimmed, decoded or put into another case: a browser sends none of these.
+            "https://partner.example/",
+            "https://partner.example.",
+            "https://PARTNER.example",
+            "https://partner.example,https://evil.example",
+            "https://partner.example https://evil.example",
+            "https://partner.example@evil.example",
+            "https://partner.example:8080@evil.example",
+            "https://sub.partner.example",
+            "https://evilpartner.example",
+            "wss://partner.example",
+            "//partner.example",
+            "partner.example",
+            "http://covey.example:8080/",
+            "http://covey.example:8080.evil.example",
+            "http://covey.example:8080@evil.example",
+            "ftp://covey.example:8080",
+            "http://localhost@evil.example",
+            "http://127.0.0.1.evil.example",
+            "http://127.1",
+            "http://[::1].evil.example",
+            "http://[::1]@evil.example",
+            "http://localhost%2eevil.example",
+            "file://",
             "null",
             "",
         ] {
             assert!(!allows(&config, origin), "{origin}");
         }
+    }
+
+    #[test]
+    fn two_origins_are_none() {
+        let mut headers = HeaderMap::new();
+        for origin in ["http://localhost:3000", "https://evil.example"] {
+            headers.append(header::ORIGIN, origin.parse().expect("a value"));
+        }
+        assert!(!Origins::new(&Config::default()).allow(&headers));
     }
 
     #[test]

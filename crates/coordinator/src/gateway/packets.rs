@@ -89,7 +89,18 @@ async fn receive(gateway: &Gateway, client: IpAddr, body: Body) -> Result<Receip
             );
         }
     };
-    let submission = inspect(gateway, sealed.clone()).await?;
+    let mut submission = inspect(gateway, sealed.clone()).await?;
+    submission.partner = gateway.partners.credited(&submission.volunteer);
+    if let Some(partner) = submission.partner
+        && !gateway.partners.allow_upload(&partner)
+    {
+        gateway.metrics.limited.inc();
+        return Err(Refusal::new(
+            ErrorCode::Busy,
+            "Too many packets through this site at once; send the packet again in a moment.",
+        )
+        .into());
+    }
     let (answer, answered) = oneshot::channel();
     let command = Command::Submit {
         submission,
@@ -152,6 +163,7 @@ async fn inspect(gateway: &Gateway, sealed: Bytes) -> Result<Submission, Refusal
             packet: packet.hash(),
             inner_steps: packet.header.inner_steps,
             tokens: packet.header.tokens,
+            partner: None,
         })
     };
     match tokio::task::spawn_blocking(work).await {

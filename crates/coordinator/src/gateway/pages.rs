@@ -1,11 +1,11 @@
 //! The page's files, and the headers that keep a browser from running anything else.
 //!
 //! Everything may be framed by our own pages only, but for one file: `embed.html`, which the sites that
-//! the operator lists may show. What a reader would get wrong: the loader and the module are readable
+//! the operator lists may show, and a partner's frame that partner's sites alone. What a reader would get wrong: the loader and the module are readable
 //! from any origin, because a page elsewhere includes them with an integrity hash, and a browser checks
 //! that only on an answer it may read. Nothing in them is secret.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use axum::{
     Router,
@@ -17,6 +17,7 @@ use axum::{
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
 use super::fixed;
+use crate::config::{Config, Partner, is_origin};
 
 /// Only our own scripts and styles; connections anywhere, since a run may have several coordinators.
 /// Who may frame the page follows.
@@ -34,8 +35,8 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// Serves a folder. A file beside its Brotli-compressed form (`name.br`) is sent compressed to whoever
 /// accepts that. Files are revalidated on each use, so that page and module never disagree after an
 /// update.
-pub fn files(folder: &Path, embedders: &[String]) -> Router {
-    let frame = frame_policy(embedders);
+pub fn files(folder: &Path, config: &Config) -> Router {
+    let frames = Arc::new(Frames::new(config));
     let header = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, fixed(value))
     };
@@ -46,28 +47,30 @@ pub fn files(folder: &Path, embedders: &[String]) -> Router {
         .layer(header(header::REFERRER_POLICY, "no-referrer"))
         .layer(header(header::CACHE_CONTROL, "no-cache"))
         .layer(middleware::from_fn(move |request: Request, next: Next| {
-            let frame = frame.clone();
+            let frames = Arc::clone(&frames);
             async move {
                 let path = request.uri().path().to_owned();
+                let frame = frames.policy(request.uri().query()).clone();
                 let mut response = next.run(request).await;
-                by_path(&path, &mut response, &frame);
+                by_path(&path, &mut response, frame);
                 response
             }
         }))
 }
 
 /// Headers that differ from file to file.
-fn by_path(path: &str, response: &mut Response, frame: &HeaderValue) {
+fn by_path(path: &str, response: &mut Response, frame: HeaderValue) {
     let headers = response.headers_mut();
     let versioned = version(path);
     let file = versioned.map_or(path, |(_, file)| file);
     if file == FRAME {
-        headers.insert(header::CONTENT_SECURITY_POLICY, frame.clone());
+        headers.insert(header::CONTENT_SECURITY_POLICY, frame);
     }
     if file == "/embed.js" || file.starts_with("/module/") {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, fixed("*"));
     }
-    if versioned.is_some() && response.status().is_success() {
+    // Who may show the frame changes with the operator's settings, so it is asked for each time.
+    if versioned.is_some() && file != FRAME && response.status().is_success() {
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, fixed(IMMUTABLE));
     }
@@ -83,13 +86,36 @@ fn version(path: &str) -> Option<(&str, &str)> {
     (plain && numbers.count() == 3).then_some((version, file))
 }
 
+/// Who may show the embedding frame: a partner's own sites where the address names a partner, and the
+/// listed ones otherwise. Nobody is credited in a frame whose address names nobody (`www/embed/frame.js`),
+/// so a site cannot earn another's credit.
+struct Frames {
+    anyone: HeaderValue,
+    partners: HashMap<String, HeaderValue>,
+}
+
+impl Frames {
+    fn new(config: &Config) -> Self {
+        let of = |partner: &Partner| (partner.id.to_string(), frame_policy(&partner.origins));
+        Self {
+            anyone: frame_policy(&config.embed_origins),
+            partners: config.partners.iter().map(of).collect(),
+        }
+    }
+
+    fn policy(&self, query: Option<&str>) -> &HeaderValue {
+        let named = query.into_iter().flat_map(|query| query.split('&'));
+        let mut named = named.filter_map(|pair| pair.strip_prefix("partner="));
+        let known = named.next().and_then(|id| self.partners.get(id));
+        known.unwrap_or(&self.anyone)
+    }
+}
+
 /// The policy of the embedding frame. An entry that could say more than an origin is left out.
 fn frame_policy(embedders: &[String]) -> HeaderValue {
     let mut policy = POLICY.to_owned();
     for origin in embedders {
-        let safe = |b: u8| b.is_ascii_alphanumeric() || b":/.-_[]".contains(&b);
-        let web = origin.starts_with("https://") || origin.starts_with("http://");
-        if origin == "*" || (web && origin.bytes().all(safe)) {
+        if origin == "*" || is_origin(origin.trim_end_matches('/')) {
             policy.push(' ');
             policy.push_str(origin);
         } else {
@@ -145,7 +171,21 @@ mod tests {
         ] {
             std::fs::write(folder.path().join(file), "x").expect("written");
         }
-        let router = files(folder.path(), &["https://blog.example".to_owned()]);
+        let partner = |id: &str, origins: &[&str]| {
+            serde_json::from_value(serde_json::json!({
+                "id": id, "name": id, "url": "https://news.example", "origins": origins,
+            }))
+            .expect("a partner")
+        };
+        let config = Config {
+            embed_origins: vec!["https://blog.example".to_owned()],
+            partners: vec![
+                partner("news", &["https://news.example", "https://m.news.example"]),
+                partner("nowhere", &[]),
+            ],
+            ..Config::default()
+        };
+        let router = files(folder.path(), &config);
         let header = async |path: &str, name: HeaderName| {
             let request = Request::get(path).body(Body::empty()).expect("a request");
             let response = router.clone().oneshot(request).await.expect("an answer");
@@ -160,7 +200,27 @@ mod tests {
                 .await
                 .ends_with("'self' https://blog.example")
         );
-        for page in ["/", "/index.html", "/wallet.html"] {
+        for (query, ancestors) in [
+            (
+                "partner=news",
+                "'self' https://news.example https://m.news.example",
+            ),
+            ("x=1&partner=news", "https://m.news.example"),
+            // The first one counts, here as in the frame.
+            ("partner=nowhere&partner=news", "frame-ancestors 'self'"),
+            ("partner=nobody", "'self' https://blog.example"),
+            ("partner=", "'self' https://blog.example"),
+        ] {
+            let path = format!("/embed.html?{query}");
+            let said = header(&path, policy.clone()).await;
+            assert!(said.ends_with(ancestors), "{query}: {said}");
+        }
+        for page in [
+            "/",
+            "/index.html",
+            "/wallet.html",
+            "/wallet.html?partner=news",
+        ] {
             assert!(
                 header(page, policy.clone())
                     .await

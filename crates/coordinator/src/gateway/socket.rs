@@ -25,10 +25,12 @@ use axum::{
 };
 use bytes::Bytes;
 use covey_protocol::{
-    Hash, PROTOCOL, PROTOCOL_MIN, VolunteerId,
+    Hash, PROTOCOL, PROTOCOL_MIN, PartnerId, VolunteerId,
     http::{ErrorBody, ErrorCode},
     limits::MAX_FRAME,
+    record::Commitment,
     socket::{Backend, ClientFrame, ServerFrame, verify_hello},
+    witness::{SignedStatement, WitnessKind},
 };
 use governor::{DefaultDirectRateLimiter, RateLimiter};
 use tokio::{
@@ -40,6 +42,8 @@ use super::{
     Gateway,
     error::Refusal,
     limits::{limited, quota},
+    partners::Visit,
+    witnesses::{self, is_a_mirror},
 };
 use crate::{
     actor::{
@@ -112,6 +116,13 @@ struct Session {
     refused: u32,
 }
 
+/// Who came, checked.
+struct Hello {
+    volunteer: VolunteerId,
+    backend: Backend,
+    partner: Option<PartnerId>,
+}
+
 /// Why a session ends; what it is told.
 enum End {
     /// The other side is gone, or nothing more can be sent to it.
@@ -131,7 +142,7 @@ impl End {
 impl Session {
     async fn run(mut self) {
         let end = match self.handshake().await {
-            Ok((volunteer, backend)) => self.serve(volunteer, backend).await,
+            Ok(hello) => self.serve(hello).await,
             Err(end) => end,
         };
         let close = match end {
@@ -160,7 +171,10 @@ impl Session {
         let _ = self.send(Message::Close(Some(close))).await;
     }
 
-    async fn handshake(&mut self) -> Result<(VolunteerId, Backend), End> {
+    async fn handshake(&mut self) -> Result<Hello, End> {
+        if let Some(mirror) = &self.gateway.mirror {
+            return Err(End::Denied(is_a_mirror(mirror)));
+        }
         let nonce = random().map_err(|error| {
             tracing::error!(%error, "no challenge");
             End::denied(ErrorCode::Unavailable, "The coordinator has no entropy.")
@@ -181,6 +195,7 @@ impl Session {
             signature,
             client,
             backend,
+            partner,
         } = first?
         else {
             let message = "The first frame must be a hello.";
@@ -197,10 +212,19 @@ impl Session {
         verify_hello(&volunteer, &nonce, &signature)
             .map_err(|error| End::denied(code_of(&error), error.to_string()))?;
         tracing::debug!(%volunteer, client, ?backend, "volunteer connected");
-        Ok((volunteer, backend))
+        Ok(Hello {
+            volunteer,
+            backend,
+            partner,
+        })
     }
 
-    async fn serve(&mut self, volunteer: VolunteerId, backend: Backend) -> End {
+    async fn serve(&mut self, hello: Hello) -> End {
+        let Hello {
+            volunteer,
+            backend,
+            partner,
+        } = hello;
         let journal = self.gateway.journal.clone();
         let accepted = match blocking(move || journal.accepted_from(volunteer)).await {
             Ok(accepted) => accepted,
@@ -212,6 +236,20 @@ impl Session {
         let session = SessionId(self.gateway.next_session.fetch_add(1, Ordering::Relaxed));
         let (outbox, mut frames) = mpsc::channel(QUEUE);
         let commands = self.gateway.handle.commands.clone();
+        let mut visit = None;
+        if let Some(partner) = partner {
+            match self.gateway.partners.join(partner, volunteer, session) {
+                Ok(joined) => {
+                    if let Err(end) = self.send(Message::Text(text(&joined.credit()))).await {
+                        return end;
+                    }
+                    visit = Some(joined);
+                }
+                Err(refused) => return End::denied(ErrorCode::Busy, refused.message()),
+            }
+        } else {
+            self.gateway.partners.forget(&volunteer);
+        }
         let connect = Command::Connect {
             volunteer,
             session,
@@ -233,6 +271,14 @@ impl Session {
                         break end;
                     }
                 }
+                () = changed(&mut visit) => {
+                    let credit = visit.as_ref().map(|visit| text(&visit.credit()));
+                    if let Some(credit) = credit
+                        && let Err(end) = self.send(Message::Text(credit)).await
+                    {
+                        break end;
+                    }
+                }
                 received = self.receive() => {
                     let frame = match received {
                         Ok(Ok(frame)) => frame,
@@ -244,6 +290,25 @@ impl Session {
                     };
                     if matches!(frame, ClientFrame::Hello { .. }) {
                         break End::denied(ErrorCode::Malformed, "There was a hello already.");
+                    }
+                    if let ClientFrame::Witness { statement } = frame {
+                        if let Err(refusal) = self.witness(volunteer, *statement).await
+                            && let Err(end) = self.refuse(refusal).await
+                        {
+                            break end;
+                        }
+                        continue;
+                    }
+                    if let ClientFrame::Commit { round, packet, signature } = frame {
+                        let commitment = Commitment { volunteer, packet, signature };
+                        let run = self.gateway.engine.run();
+                        if let Err(error) = commitment.verify(&run, round) {
+                            let refusal = ErrorBody::new(code_of(&error), error.to_string());
+                            match self.refuse(refusal).await {
+                                Ok(()) => continue,
+                                Err(end) => break end,
+                            }
+                        }
                     }
                     let command = Command::Frame { volunteer, session, frame };
                     if commands.send(command).await.is_err() {
@@ -314,6 +379,19 @@ impl Session {
         }
     }
 
+    /// A tab speaks for itself only, and as a tab.
+    async fn witness(
+        &mut self,
+        volunteer: VolunteerId,
+        signed: SignedStatement,
+    ) -> Result<(), ErrorBody> {
+        if signed.witness != volunteer || signed.statement.kind != WitnessKind::Tab {
+            let message = "A tab's statement is signed with the tab's own key.";
+            return Err(ErrorBody::new(ErrorCode::Malformed, message));
+        }
+        witnesses::take(&self.gateway, signed).await
+    }
+
     /// Tells the volunteer why a frame was refused, and ends when that happens too often.
     async fn refuse(&mut self, refusal: ErrorBody) -> Result<(), End> {
         self.refused += 1;
@@ -324,6 +402,14 @@ impl Session {
         self.gateway.metrics.bad_frame(code);
         let frame = ServerFrame::Error { code, message };
         self.send(Message::Text(text(&frame))).await
+    }
+}
+
+/// Waits until the standing of a visit's partner may have changed.
+async fn changed(visit: &mut Option<Visit>) {
+    match visit {
+        Some(visit) => visit.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The operator's token: who holds it may move a development run's clock, and nothing else.
+//! The operator's token: who holds it may use the operator's interface (`gateway::admin`).
 //!
 //! Whoever can read the data directory can do worse, so the token is kept there, for its owner only. What
 //! a reader would get wrong: it is no key of the ledger. No rule asks for it.

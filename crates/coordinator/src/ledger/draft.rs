@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use covey_ledger::{
     AccountId, Ledger,
+    event::Event,
     journal::{Body, Line},
     ledger::Applied,
 };
@@ -77,6 +78,7 @@ impl Draft {
             recorded,
             accounts: BTreeSet::new(),
             request: None,
+            shared: Vec::new(),
         };
         let anchor = Anchor {
             line,
@@ -113,8 +115,15 @@ impl Draft {
             }
             Body::Session(signed) => request = Some(request_id(signed)),
             Body::Epoch { .. } => is_epoch = true,
-            Body::Genesis(_) | Body::Clock {} => {}
+            Body::Genesis(_) | Body::Clock {} | Body::Partnership { .. } => {}
         }
+        let shared = events.iter().filter_map(|event| match event {
+            Event::RevenueShared {
+                partner, amount, ..
+            } => Some((*partner, *amount)),
+            _ => None,
+        });
+        let shared = shared.collect();
         // Plain data: it has no way to fail.
         let values = serde_json::to_value(&events).unwrap_or_default();
         named(&values, &mut accounts);
@@ -136,6 +145,7 @@ impl Draft {
             recorded: recorded.clone(),
             accounts,
             request,
+            shared,
         });
         recorded
     }

@@ -17,9 +17,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use axum::extract::ws::Utf8Bytes;
-use covey_ledger::{
-    AccountId, Height, KeyType, Ledger, LedgerError, ledger::Applied, signing::keys::Keypair,
-};
+use covey_ledger::{AccountId, Height, Ledger, LedgerError, ledger::Applied};
 use covey_protocol::{Hash, Identity};
 use tokio::sync::{broadcast, oneshot, watch};
 
@@ -61,7 +59,7 @@ pub fn start(
     let (frames, _) = broadcast::channel(FRAMES);
     let view = View::new(position.clone(), clock, identity);
     let shared = Arc::new(Shared {
-        store,
+        store: Arc::new(store),
         view: ArcSwap::from_pointee(view),
         frames,
         stopping: false.into(),
@@ -69,7 +67,6 @@ pub fn start(
         token,
     });
     let mut keeper = Keeper {
-        key: Keypair::from_seed(KeyType::Ed25519, identity.secret()),
         shared: Arc::clone(&shared),
         position,
         clock,
@@ -96,8 +93,6 @@ pub fn start(
 type Answer = oneshot::Sender<Result<Recorded, Refused>>;
 
 struct Keeper {
-    /// The coordinator's identity as a hotkey.
-    key: Keypair,
     shared: Arc<Shared>,
     position: Position,
     clock: LedgerClock,
@@ -146,6 +141,16 @@ impl Keeper {
                     id,
                     answer,
                 } => group.push((request, id, answer)),
+                Command::Partnership {
+                    partner,
+                    suspended,
+                    answer,
+                } => {
+                    self.record(std::mem::take(&mut group));
+                    let result = self.partnership(partner, suspended);
+                    // Whoever asked may have gone.
+                    let _ = answer.send(result);
+                }
                 Command::Advance { blocks, answer } => {
                     self.record(std::mem::take(&mut group));
                     let result = self.advance(blocks);

@@ -24,6 +24,7 @@ pub mod store;
 pub mod weights;
 
 use std::{
+    fs,
     path::Path,
     sync::{
         Arc,
@@ -42,7 +43,7 @@ use covey_ledger::{
     notice::Status,
     signing::session::SignedSession,
 };
-use covey_protocol::{Hash, Identity, SignatureBytes, ledger::LedgerHead};
+use covey_protocol::{Hash, Identity, PartnerId, SignatureBytes, VolunteerId, ledger::LedgerHead};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use self::{
@@ -53,7 +54,12 @@ use self::{
     store::{Recorded, Store},
 };
 use crate::{
-    CoordinatorError, clock::Clock, config::Config, data_dir::DataDir, shutdown::requested,
+    CoordinatorError,
+    clock::Clock,
+    config::Config,
+    data_dir::{DataDir, write_durably},
+    secret::Access,
+    shutdown::requested,
 };
 
 /// Requests that may wait for the keeper; more are told to come again.
@@ -86,14 +92,19 @@ pub fn open(
         .map(|path| Terms::read(path, coordinator).map(|terms| (path, terms)))
         .transpose()?;
     let path = data.ledger();
-    let store = Store::open(&path)?;
-    if store.meta()?.entries == 0 {
-        found(&store, chain, coordinator, clock, terms.clone())?;
-    }
+    let store = Store::open(&path).map_err(CoordinatorError::database(&path))?;
     let damaged = |reason: String| CoordinatorError::Ledger {
         path: path.clone(),
         reason,
     };
+    let id = data.ledger_id();
+    let known = fs::read_to_string(&id).ok();
+    if store.meta()?.entries == 0 {
+        if known.is_some() {
+            return Err(damaged("it is empty, but a ledger was founded here".into()));
+        }
+        found(&store, chain, coordinator, clock, terms.clone())?;
+    }
     let position = load::load(&store).map_err(|error| match error {
         load::LoadError::Storage(error) => CoordinatorError::Storage(error),
         other => damaged(other.to_string()),
@@ -101,6 +112,18 @@ pub fn open(
     let state = position.ledger.state();
     if state.chain != chain {
         return Err(damaged(format!("it belongs to run {}", state.chain)));
+    }
+    let first = first_entry(&store)?.map(|line| line.hash.to_string());
+    match (first, known) {
+        (Some(first), None) => {
+            write_durably(&id, format!("{first}\n").as_bytes(), Access::Everyone)
+                .map_err(CoordinatorError::file(&id))?;
+        }
+        (first, Some(known)) if first.as_deref() != Some(known.trim()) => {
+            let reason = format!("{} says that another ledger was founded here", id.display());
+            return Err(damaged(reason));
+        }
+        _ => {}
     }
     if let Some((path, terms)) = terms {
         same_genesis(&store, path, terms)?;
@@ -156,11 +179,15 @@ fn found(
     Ok(())
 }
 
+fn first_entry(store: &Store) -> Result<Option<Line>, CoordinatorError> {
+    let first = store.recorded(0)?.map(|recorded| recorded.line);
+    Ok(first.and_then(|text| Line::parse(&text, 0).ok()))
+}
+
 /// Whether the file still says what the ledger began with.
 fn same_genesis(store: &Store, path: &Path, terms: Terms) -> Result<(), CoordinatorError> {
-    let first = store.recorded(0)?.map(|recorded| recorded.line);
-    let entry = first.and_then(|text| Line::parse(&text, 0).ok());
-    let Some(Body::Genesis(genesis)) = entry.map(|line| line.entry.body) else {
+    let first = first_entry(store)?;
+    let Some(Body::Genesis(genesis)) = first.map(|line| line.entry.body) else {
         return Ok(());
     };
     let genesis: &Genesis = &genesis;
@@ -203,6 +230,11 @@ pub(crate) enum Command {
         id: Hash,
         answer: oneshot::Sender<Result<Recorded, Refused>>,
     },
+    Partnership {
+        partner: PartnerId,
+        suspended: bool,
+        answer: oneshot::Sender<Result<(), Refused>>,
+    },
     Advance {
         blocks: u64,
         answer: oneshot::Sender<Result<Height, Refused>>,
@@ -214,7 +246,8 @@ pub(crate) enum Command {
 pub struct View {
     pub position: Position,
     pub clock: LedgerClock,
-    /// Over the position's head.
+    /// Who signed the position's head, and the signature.
+    signer: VolunteerId,
     signature: SignatureBytes,
 }
 
@@ -224,9 +257,20 @@ impl View {
         let chain = &ledger.state().chain;
         let signature =
             covey_protocol::ledger::sign_head(identity, chain, ledger.len(), &ledger.head());
+        Self::signed(position, clock, identity.id(), signature)
+    }
+
+    /// A position whose head somebody else signed.
+    pub(crate) fn signed(
+        position: Position,
+        clock: LedgerClock,
+        signer: VolunteerId,
+        signature: SignatureBytes,
+    ) -> Self {
         Self {
             position,
             clock,
+            signer,
             signature,
         }
     }
@@ -263,7 +307,7 @@ impl View {
 }
 
 pub(crate) struct Shared {
-    pub store: Store,
+    pub store: Arc<Store>,
     pub view: ArcSwap<View>,
     pub frames: broadcast::Sender<Utf8Bytes>,
     pub stopping: AtomicBool,
@@ -280,6 +324,31 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// A ledger that can be read and records nothing: a mirror's.
+    pub(crate) fn read_only(
+        store: Arc<Store>,
+        view: View,
+        identity: &Identity,
+        token: AdminToken,
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
+        let (commands, _) = mpsc::sync_channel(1);
+        let (frames, _) = broadcast::channel(1);
+        let shared = Shared {
+            store,
+            view: ArcSwap::from_pointee(view),
+            frames,
+            stopping: AtomicBool::new(false),
+            identity: identity.clone(),
+            token,
+        };
+        Self {
+            shared: Arc::new(shared),
+            commands,
+            stopped,
+        }
+    }
+
     /// The last durable position.
     #[must_use]
     pub fn view(&self) -> Arc<View> {
@@ -302,7 +371,7 @@ impl Handle {
             tempo: state.schedule.tempo,
             next_epoch: ledger.next_epoch(),
             started_ms: state.started_ms,
-            coordinator: self.shared.identity.id(),
+            coordinator: view.signer,
             signature: view.signature,
         }
     }
@@ -334,6 +403,20 @@ impl Handle {
     pub async fn advance(&self, blocks: u64) -> Result<Height, Refused> {
         let (answer, answered) = oneshot::channel();
         self.send(Command::Advance { blocks, answer })?;
+        answered.await.unwrap_or(Err(Refused::Unavailable))
+    }
+
+    /// Suspends a partner or restores it; returns when everybody can see it.
+    ///
+    /// # Errors
+    /// When that is how it stands already, and when the disk fails.
+    pub async fn partnership(&self, partner: PartnerId, suspended: bool) -> Result<(), Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Command::Partnership {
+            partner,
+            suspended,
+            answer,
+        })?;
         answered.await.unwrap_or(Err(Refused::Unavailable))
     }
 

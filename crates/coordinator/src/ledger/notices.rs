@@ -47,6 +47,15 @@ pub fn title(notice: &Notice) -> String {
             format!("{coldkey} moves everything it has to another key{from}")
         }
         Subject::Resignation { holder, role } => format!("{holder} gave up the role of {role}"),
+        Subject::Partnership {
+            partner,
+            suspended: true,
+        } => format!(
+            "The operator suspended the partner {partner}: its visitors' work is credited to nobody"
+        ),
+        Subject::Partnership { partner, .. } => {
+            format!("The operator restored the partner {partner}")
+        }
     };
     if notice.insider {
         format!("Insider: {words}")

@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use covey_ledger::{AccountId, notice::Notice};
+use covey_ledger::{AccountId, Alpha, notice::Notice};
 use covey_protocol::Hash;
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ const REQUESTS: TableDefinition<Id, u64> = TableDefinition::new("requests");
 const NOTICES: TableDefinition<u64, &str> = TableDefinition::new("notices");
 /// Entry to the ledger's snapshot right after it.
 const SNAPSHOTS: TableDefinition<u64, &[u8]> = TableDefinition::new("snapshots");
+
+/// Account to the alpha that revenue shares have brought it, of all subnets together.
+const SHARED: TableDefinition<Id, u64> = TableDefinition::new("shared");
 
 const VERSION_KEY: &str = "version";
 const VERSION: u64 = 1;
@@ -73,6 +76,8 @@ pub struct Row {
     pub recorded: Recorded,
     pub accounts: BTreeSet<AccountId>,
     pub request: Option<Hash>,
+    /// Revenue shares that were paid.
+    pub shared: Vec<(AccountId, Alpha)>,
 }
 
 /// What becomes durable together.
@@ -131,6 +136,7 @@ impl Store {
             transaction.open_table(REQUESTS)?;
             transaction.open_table(NOTICES)?;
             transaction.open_table(SNAPSHOTS)?;
+            transaction.open_table(SHARED)?;
             Ok(found.unwrap_or(VERSION))
         })?;
         if found > VERSION {
@@ -279,6 +285,18 @@ impl Store {
             .map_err(|_| StorageError::Unreadable("a notice"))
     }
 
+    /// What revenue shares have brought an account.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn shared(&self, account: &AccountId) -> Result<Alpha, StorageError> {
+        self.database.read(|transaction| {
+            let table = transaction.open_table(SHARED)?;
+            let sum = table.get(account.0)?.map_or(0, |value| value.value());
+            Ok(Alpha(sum))
+        })
+    }
+
     /// Snapshots, newest first.
     ///
     /// # Errors
@@ -319,6 +337,7 @@ fn write(transaction: &WriteTransaction, batch: &Batch) -> Result<(), redb::Erro
     let mut events = transaction.open_table(EVENTS)?;
     let mut history = transaction.open_table(HISTORY)?;
     let mut requests = transaction.open_table(REQUESTS)?;
+    let mut shared = transaction.open_table(SHARED)?;
     for row in &batch.rows {
         lines.insert(row.index, row.recorded.line.as_str())?;
         if row.recorded.events != "[]" {
@@ -326,6 +345,10 @@ fn write(transaction: &WriteTransaction, batch: &Batch) -> Result<(), redb::Erro
         }
         for account in &row.accounts {
             history.insert((account.0, row.index), ())?;
+        }
+        for (account, amount) in &row.shared {
+            let before = shared.get(account.0)?.map_or(0, |value| value.value());
+            shared.insert(account.0, before.saturating_add(amount.0))?;
         }
         if let Some(request) = row.request {
             requests.insert(request.0, row.index)?;

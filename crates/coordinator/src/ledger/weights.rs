@@ -10,11 +10,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use covey_ledger::{
     AccountId, Height, Ledger,
-    call::{APP, Action, Call, MAX_WEIGHTS, SignedAction},
+    call::{MAX_WEIGHTS, SignedAction},
     genesis::RUN,
-    signing::keys::Keypair,
 };
-use covey_protocol::{Round, VolunteerId};
+use covey_protocol::{Identity, Round, VolunteerId};
 
 use crate::{
     actor::Published,
@@ -71,12 +70,12 @@ pub fn targets(mut weights: Vec<(VolunteerId, u16)>, ledger: &Ledger) -> Vec<(Ac
 #[must_use]
 pub fn action(
     ledger: &Ledger,
-    key: &Keypair,
+    identity: &Identity,
     targets: Vec<(AccountId, u16)>,
     height: Height,
 ) -> Option<SignedAction> {
     let state = ledger.state();
-    let account = key.account();
+    let account = AccountId(identity.id().0);
     if targets.is_empty() {
         return None;
     }
@@ -87,24 +86,9 @@ pub fn action(
     {
         return None;
     }
-    let action = Action {
-        app: APP.to_owned(),
-        chain: state.chain,
-        account,
-        nonce: state.accounts.get(&account).map_or(0, |known| known.nonce),
-        expires: height,
-        call: Call::SetWeights {
-            netuid: RUN,
-            weights: targets,
-        },
-    };
+    let nonce = state.accounts.get(&account).map_or(0, |known| known.nonce);
     // Fails only for numbers beyond 2^53: no run gets there.
-    let message = action.message().ok()?;
-    Some(SignedAction {
-        key: key.kind(),
-        signature: key.sign_raw(&message),
-        action,
-    })
+    SignedAction::set_weights(identity, state.chain, nonce, height, RUN, targets).ok()
 }
 
 #[cfg(test)]

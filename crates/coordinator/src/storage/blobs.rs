@@ -6,9 +6,16 @@
 //! `object_store` fits behind the same trait.
 //!
 //! Names are hashes, so whoever reads can check; a write of a blob that exists replaces it with the
-//! same bytes, which also heals a damaged one.
+//! same bytes, which also heals a damaged one. What was altered on disk is not given out: a file is read
+//! and compared with its name before it is first served, and again when its size or time has changed.
 
-use std::{fs, ops::Range, path::Path as FilePath};
+use std::{
+    collections::HashMap,
+    fs,
+    ops::Range,
+    path::Path as FilePath,
+    sync::{Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -43,6 +50,12 @@ pub trait BlobSource: Send + Sync + 'static {
         range: Option<Range<u64>>,
     ) -> Result<Option<Stream>, StorageError>;
 
+    /// As [`len`](Self::len), but only of a blob that matches its name.
+    ///
+    /// # Errors
+    /// [`StorageError::Altered`] when it does not, and those of the store.
+    async fn checked_len(&self, name: &Hash) -> Result<Option<u64>, StorageError>;
+
     /// The whole blob, if it is there and matches its name.
     async fn get(&self, name: &Hash) -> Result<Option<Bytes>, StorageError> {
         let Some(mut stream) = self.stream(name, None).await? else {
@@ -69,7 +82,12 @@ pub trait Blobs: BlobSource {
 /// Blobs in one folder.
 pub struct LocalBlobs {
     store: LocalFileSystem,
+    /// What files looked like when they matched their names.
+    checked: Mutex<HashMap<Hash, Look>>,
 }
+
+/// What changes when a file is written: its bytes and its time.
+type Look = (u64, i64);
 
 impl LocalBlobs {
     /// Reads a folder that another program wrote, such as a corpus.
@@ -77,9 +95,7 @@ impl LocalBlobs {
     /// # Errors
     /// When the folder cannot be read.
     pub fn read_only(folder: &FilePath) -> Result<impl BlobSource + use<>, StorageError> {
-        Ok(Self {
-            store: LocalFileSystem::new_with_prefix(folder)?,
-        })
+        Ok(Self::of(LocalFileSystem::new_with_prefix(folder)?))
     }
 
     /// Uses a folder that exists, and removes what a crash left half-written in it.
@@ -88,9 +104,25 @@ impl LocalBlobs {
     /// When the folder cannot be read.
     pub fn open(folder: &FilePath) -> Result<Self, StorageError> {
         remove_staged(folder);
-        Ok(Self {
-            store: LocalFileSystem::new_with_prefix(folder)?.with_fsync(true),
-        })
+        let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
+        Ok(Self::of(store))
+    }
+
+    fn of(store: LocalFileSystem) -> Self {
+        Self {
+            store,
+            checked: Mutex::default(),
+        }
+    }
+
+    async fn look(&self, name: &Hash) -> Result<Option<Look>, StorageError> {
+        let head = self.store.head(&path_of(name)).await;
+        Ok(missing_is_none(head)?.map(|meta| (meta.size, meta.last_modified.timestamp_micros())))
+    }
+
+    fn checked(&self) -> std::sync::MutexGuard<'_, HashMap<Hash, Look>> {
+        // Nothing panics while it is held.
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,8 +151,28 @@ fn missing_is_none<T>(result: object_store::Result<T>) -> Result<Option<T>, Stor
 #[async_trait]
 impl BlobSource for LocalBlobs {
     async fn len(&self, name: &Hash) -> Result<Option<u64>, StorageError> {
-        let head = self.store.head(&path_of(name)).await;
-        Ok(missing_is_none(head)?.map(|meta| meta.size))
+        Ok(self.look(name).await?.map(|(len, _)| len))
+    }
+
+    async fn checked_len(&self, name: &Hash) -> Result<Option<u64>, StorageError> {
+        let Some(look) = self.look(name).await? else {
+            return Ok(None);
+        };
+        if self.checked().get(name) == Some(&look) {
+            return Ok(Some(look.0));
+        }
+        let Some(mut stream) = self.stream(name, None).await? else {
+            return Ok(None);
+        };
+        let mut hasher = blake3::Hasher::new();
+        while let Some(part) = stream.bytes.next().await {
+            hasher.update(&part?);
+        }
+        if Hash(hasher.finalize().into()) != *name {
+            return Err(StorageError::Altered(*name));
+        }
+        self.checked().insert(*name, look);
+        Ok(Some(look.0))
     }
 
     async fn stream(
@@ -154,6 +206,7 @@ impl Blobs for LocalBlobs {
     }
 
     async fn delete(&self, name: &Hash) -> Result<(), StorageError> {
+        self.checked().remove(name);
         missing_is_none(self.store.delete(&path_of(name)).await).map(|_| ())
     }
 }

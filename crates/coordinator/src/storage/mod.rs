@@ -11,10 +11,11 @@ pub mod reopening;
 
 use std::sync::Arc;
 
+use covey_protocol::Hash;
 use thiserror::Error;
 
 pub use blobs::{BlobSource, Blobs, LocalBlobs};
-pub use journal::Journal;
+pub use journal::{Journal, PartnerTotals};
 pub use redb_journal::RedbJournal;
 
 /// A disk or database failed. Nothing of the failed write remains visible.
@@ -30,6 +31,11 @@ pub enum StorageError {
     Newer { found: u64, known: u64 },
     #[error("the blob store failed: {0}")]
     Blobs(#[from] object_store::Error),
+    #[error(
+        "the blob {0} is not what its name says: it was altered on disk; put the file back from a backup \
+         or a mirror"
+    )]
+    Altered(Hash),
     #[error("a storage task was lost: {0}")]
     Task(String),
 }

@@ -1,29 +1,39 @@
 //! The embedded journal: one redb file. redb commits with a sync before it returns and recovers by
 //! itself after a crash; its file lock keeps a second coordinator out.
 
-use std::{path::Path, time::SystemTime};
+use std::{collections::BTreeMap, path::Path, time::SystemTime};
 
 use covey_protocol::{
-    Hash, Round, VolunteerId,
+    Hash, PartnerId, Round, SignatureBytes, VolunteerId,
     http::HeldOut,
-    record::{Checkpoint, RoundRecord, SignedRecord},
+    record::{Checkpoint, Commitment, RoundRecord, SignedRecord},
 };
-use covey_rounds::Acceptance;
+use covey_rounds::{Acceptance, Pledge};
 use redb::{Database, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
 use super::{
-    Journal, StorageError,
+    Journal, PartnerTotals, StorageError,
     reopening::{Opener, Reopening},
 };
 
 type Id = [u8; 32];
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// (round, volunteer) to (order, packet, signature); only of the open round.
+const COMMITMENTS: TableDefinition<(u64, Id), (u32, Id, [u8; 64])> =
+    TableDefinition::new("commitments");
 /// (round, volunteer) to sealed bytes; only of the open round.
 const PACKETS: TableDefinition<(u64, Id), &[u8]> = TableDefinition::new("packets");
 /// (round, volunteer) to (packet, inner steps, tokens, received at).
 const ACCEPTANCES: TableDefinition<(u64, Id), (Id, u32, u32, u64)> =
     TableDefinition::new("acceptances");
+/// (round, volunteer) to the partner its packet is credited to, if there is one.
+const CREDITS: TableDefinition<(u64, Id), &str> = TableDefinition::new("credits");
+/// Partner to (rounds, packets, tokens, volunteers, newest packet's time or 0), of what was merged.
+const PARTNERS: TableDefinition<&str, (u64, u64, u64, u64, u64)> = TableDefinition::new("partners");
+/// (partner, volunteer) for everyone counted there.
+const PARTNER_VOLUNTEERS: TableDefinition<(&str, Id), ()> =
+    TableDefinition::new("partner_volunteers");
 /// Volunteer to the number of its accepted packets.
 const VOLUNTEERS: TableDefinition<Id, u64> = TableDefinition::new("volunteers");
 /// Round to the record's JSON.
@@ -70,6 +80,7 @@ impl RedbJournal {
                 meta.insert(VERSION_KEY, VERSION)?;
             }
             // So that reading never meets a table that does not exist yet.
+            transaction.open_table(COMMITMENTS)?;
             transaction.open_table(PACKETS)?;
             transaction.open_table(ACCEPTANCES)?;
             transaction.open_table(VOLUNTEERS)?;
@@ -77,6 +88,9 @@ impl RedbJournal {
             transaction.open_table(CHECKPOINTS)?;
             transaction.open_table(HELD_OUT)?;
             transaction.open_table(BOOK)?;
+            transaction.open_table(CREDITS)?;
+            transaction.open_table(PARTNERS)?;
+            transaction.open_table(PARTNER_VOLUNTEERS)?;
             Ok(found.unwrap_or(VERSION))
         })?;
         if found > VERSION {
@@ -107,7 +121,79 @@ fn decode(bytes: &[u8]) -> Result<SignedRecord, StorageError> {
     serde_json::from_slice(bytes).map_err(|_| StorageError::Unreadable("a record"))
 }
 
+/// Counts a new record's contributions for their partners, in the transaction that keeps the record, so
+/// that each counts once whatever fails in between.
+fn credit(transaction: &WriteTransaction, record: &RoundRecord) -> Result<(), redb::Error> {
+    let acceptances = transaction.open_table(ACCEPTANCES)?;
+    let mut totals = transaction.open_table(PARTNERS)?;
+    let mut volunteers = transaction.open_table(PARTNER_VOLUNTEERS)?;
+    let mut seen: Vec<PartnerId> = Vec::new();
+    for contribution in &record.contributions {
+        let Some(partner) = contribution.partner else {
+            continue;
+        };
+        let (id, volunteer) = (partner.as_str(), contribution.volunteer.0);
+        let known = totals.get(id)?.map(|value| value.value());
+        let (mut rounds, packets, tokens, mut people, last) = known.unwrap_or_default();
+        if !seen.contains(&partner) {
+            seen.push(partner);
+            rounds = rounds.saturating_add(1);
+        }
+        if volunteers.insert((id, volunteer), ())?.is_none() {
+            people = people.saturating_add(1);
+        }
+        let received = acceptances.get((record.round.0, volunteer))?;
+        let received = received.map_or(0, |value| value.value().3);
+        let value = (
+            rounds,
+            packets.saturating_add(1),
+            tokens.saturating_add(u64::from(contribution.tokens)),
+            people,
+            last.max(received),
+        );
+        totals.insert(id, value)?;
+    }
+    Ok(())
+}
+
 impl Journal for RedbJournal {
+    fn commit(&self, pledge: &Pledge) -> Result<(), StorageError> {
+        let Commitment {
+            volunteer,
+            packet,
+            signature,
+        } = pledge.commitment;
+        let (key, value) = (
+            (pledge.round.0, volunteer.0),
+            (pledge.order, packet.0, signature.0),
+        );
+        self.write(|transaction| {
+            transaction.open_table(COMMITMENTS)?.insert(key, value)?;
+            Ok(())
+        })
+    }
+
+    fn commitments(&self, round: Round) -> Result<Vec<Pledge>, StorageError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(COMMITMENTS)?;
+            let mut all = Vec::new();
+            for entry in table.range((round.0, [0; 32])..=(round.0, [255; 32]))? {
+                let (key, value) = entry?;
+                let (order, packet, signature) = value.value();
+                all.push(Pledge {
+                    round,
+                    order,
+                    commitment: Commitment {
+                        volunteer: VolunteerId(key.value().1),
+                        packet: Hash(packet),
+                        signature: SignatureBytes(signature),
+                    },
+                });
+            }
+            Ok(all)
+        })
+    }
+
     fn accept(&self, acceptance: &Acceptance, sealed: &[u8]) -> Result<(), StorageError> {
         let key = (acceptance.round.0, acceptance.volunteer.0);
         let value = (
@@ -122,6 +208,10 @@ impl Journal for RedbJournal {
                 .open_table(ACCEPTANCES)?
                 .insert(key, value)?
                 .is_some();
+            if let Some(partner) = &acceptance.partner {
+                let mut credits = transaction.open_table(CREDITS)?;
+                credits.insert(key, partner.as_str())?;
+            }
             if !known {
                 let mut volunteers = transaction.open_table(VOLUNTEERS)?;
                 let before = volunteers.get(key.1)?.map_or(0, |value| value.value());
@@ -146,6 +236,7 @@ impl Journal for RedbJournal {
     fn acceptances(&self, from: Round) -> Result<Vec<Acceptance>, StorageError> {
         self.read(|transaction| {
             let table = transaction.open_table(ACCEPTANCES)?;
+            let credits = transaction.open_table(CREDITS)?;
             let mut all = Vec::new();
             for entry in table.range((from.0, [0; 32])..)? {
                 let (key, value) = entry?;
@@ -157,6 +248,10 @@ impl Journal for RedbJournal {
                     packet: Hash(packet),
                     inner_steps,
                     tokens,
+                    // Written from an id, so it reads as one.
+                    partner: credits
+                        .get((round, volunteer))?
+                        .and_then(|id| id.value().parse().ok()),
                     received_at_ms,
                 });
             }
@@ -177,12 +272,18 @@ impl Journal for RedbJournal {
             .map_err(|_| StorageError::Unreadable("a record before it was written"))?;
         let round = record.record.round.0;
         self.write(|transaction| {
-            transaction
+            let known = transaction
                 .open_table(RECORDS)?
-                .insert(round, json.as_slice())?;
+                .insert(round, json.as_slice())?
+                .is_some();
+            if !known {
+                credit(transaction, &record.record)?;
+            }
             if let Some(book) = book {
                 transaction.open_table(BOOK)?.insert(BOOK_KEY, book)?;
             }
+            let mut commitments = transaction.open_table(COMMITMENTS)?;
+            commitments.retain_in(..=(round, [255; 32]), |_, _| false)?;
             let mut packets = transaction.open_table(PACKETS)?;
             packets.retain_in(..=(round, [255; 32]), |_, _| false)?;
             // A write that failed may have reached the disk all the same. What was never acknowledged
@@ -199,6 +300,17 @@ impl Journal for RedbJournal {
                 let wanted = (VolunteerId(id), Hash(value.0));
                 merged.chain(left_out).any(|listed| listed == wanted)
             })?;
+            let mut credits = transaction.open_table(CREDITS)?;
+            let mut gone = Vec::new();
+            for entry in credits.range((round, [0; 32])..=(round, [255; 32]))? {
+                let key = entry?.0.value();
+                if acceptances.get(key)?.is_none() {
+                    gone.push(key);
+                }
+            }
+            for key in gone {
+                credits.remove(key)?;
+            }
             Ok(())
         })
     }
@@ -220,6 +332,28 @@ impl Journal for RedbJournal {
             Ok(all)
         })?;
         json.iter().map(|bytes| decode(bytes)).collect()
+    }
+
+    fn partners(&self) -> Result<BTreeMap<PartnerId, PartnerTotals>, StorageError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(PARTNERS)?;
+            let mut all = BTreeMap::new();
+            for entry in table.iter()? {
+                let (id, value) = entry?;
+                let (rounds, packets, tokens, volunteers, last) = value.value();
+                // Written from an id, so it reads as one.
+                let Ok(id) = id.value().parse() else { continue };
+                let totals = PartnerTotals {
+                    rounds,
+                    packets,
+                    tokens,
+                    volunteers,
+                    last_ms: (last > 0).then_some(last),
+                };
+                all.insert(id, totals);
+            }
+            Ok(all)
+        })
     }
 
     fn last_record(&self) -> Result<Option<SignedRecord>, StorageError> {

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
 use std::{
+    collections::VecDeque,
+    ffi::OsString,
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -14,8 +16,8 @@ use covey_protocol::{
     Hash, Identity, PROTOCOL, Round,
     corpus::{MANIFEST_VERSION, Manifest, Shard, Vocabulary},
     http::{ErrorBody, Records, RunInfo},
-    packet::PacketHeader,
-    record::{Receipt, SignedRecord},
+    packet::{Packet, PacketHeader},
+    record::{Commitment, Receipt, SignedRecord},
     run::RunSpec,
     socket::{Backend, ClientFrame, ServerFrame, sign_hello},
 };
@@ -59,6 +61,8 @@ pub struct Coordinator {
     pub folder: TempDir,
     child: Option<Child>,
     pub address: String,
+    /// The operator's address.
+    pub operator: String,
 }
 
 /// Settings beyond the usual ones, as TOML.
@@ -140,24 +144,30 @@ impl Coordinator {
             folder,
             child: None,
             address: String::new(),
+            operator: String::new(),
         }
     }
 
     pub fn command(&self) -> Command {
-        let path = |name: &str| self.folder.path().join(name);
         let mut command = Command::new(env!("CARGO_BIN_EXE_covey-coordinator"));
+        command.env_clear().args(self.arguments());
+        command.args(["--admin-listen", "127.0.0.1:0"]);
         command
-            .env_clear()
-            .args(["--listen", "127.0.0.1:0"])
-            .arg("--config")
-            .arg(path("covey.toml"))
-            .arg("--data-dir")
-            .arg(path("data"))
-            .arg("--corpus")
-            .arg(path("corpus"))
-            .arg("--www")
-            .arg(path("www"));
-        command
+    }
+
+    /// What the program is told, without an address for the operator.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let path = |name: &str| self.folder.path().join(name).into_os_string();
+        let mut arguments: Vec<OsString> = vec!["--listen".into(), "127.0.0.1:0".into()];
+        for (flag, name) in [
+            ("--config", "covey.toml"),
+            ("--data-dir", "data"),
+            ("--corpus", "corpus"),
+            ("--www", "www"),
+        ] {
+            arguments.extend([flag.into(), path(name)]);
+        }
+        arguments
     }
 
     pub fn data(&self) -> PathBuf {
@@ -166,22 +176,97 @@ impl Coordinator {
 
     /// Starts the process and waits until it listens.
     pub fn restart(&mut self) {
-        assert!(self.child.is_none(), "it runs already");
-        let mut child = self
-            .command()
+        let command = self.command();
+        self.launch(command);
+    }
+
+    /// A follower of another server, with a folder of its own.
+    pub fn mirror() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = "log = \"warn\"\nassess_sequences = 0\n";
+        fs::write(folder.path().join("covey.toml"), settings).expect("written");
+        Self {
+            folder,
+            child: None,
+            address: String::new(),
+            operator: String::new(),
+        }
+    }
+
+    /// `covey-coordinator follow URL …` with this folder.
+    pub fn follow(&self, url: &str, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_covey-coordinator"));
+        command
+            .env_clear()
+            .arg("--config")
+            .arg(self.folder.path().join("covey.toml"))
+            .arg("--data-dir")
+            .arg(self.data())
+            .args(["follow", url, "--every", "1"])
+            .args(more);
+        command
+    }
+
+    /// Starts a follower that serves.
+    pub fn start_mirror(&mut self, url: &str) {
+        let command = self.follow(url, &["--listen", "127.0.0.1:0", "--name", "a library"]);
+        self.launch(command);
+    }
+
+    /// Makes this folder's mirror the coordinator.
+    pub fn take_over(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_covey-coordinator"));
+        command
+            .env_clear()
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+                "--config",
+            ])
+            .arg(self.folder.path().join("covey.toml"))
+            .arg("--data-dir")
+            .arg(self.data())
+            .arg("takeover");
+        self.launch(command);
+    }
+
+    /// As [`restart`](Self::restart), with a command that may differ.
+    pub fn launch(&mut self, mut command: Command) {
+        let child = command
             .stdout(Stdio::piped())
             .spawn()
             .expect("the coordinator starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped"))
-            .read_line(&mut line)
-            .expect("a line");
+        assert!(self.adopt(child), "it did not start");
+    }
+
+    /// Waits until a process listens, or ends instead.
+    pub fn adopt(&mut self, mut child: Child) -> bool {
+        assert!(self.child.is_none(), "it runs already");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         self.child = Some(child);
-        self.address = line
-            .trim()
-            .strip_prefix("listening on http://")
-            .unwrap_or_else(|| panic!("it did not start: {line:?}"))
-            .to_owned();
+        for line in lines.map_while(Result::ok) {
+            if let Some(address) = line.strip_prefix("operator on http://") {
+                address.clone_into(&mut self.operator);
+            } else if let Some(address) = line.strip_prefix("listening on http://") {
+                address.clone_into(&mut self.address);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// `kill -9` for a process that somebody else waits for.
+    pub fn disown(&mut self) {
+        let mut child = self.child.take().expect("adopted");
+        // It may have ended.
+        let _ = child.kill();
+    }
+
+    /// The process, while it runs.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
     }
 
     /// `kill -9`
@@ -211,8 +296,26 @@ impl Coordinator {
         format!("http://{}{path}", self.address)
     }
 
+    /// A path of the operator's interface.
+    pub fn operator_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.operator)
+    }
+
     pub async fn get(&self, path: &str) -> reqwest::Response {
         reqwest::get(self.url(path)).await.expect("an answer")
+    }
+
+    /// The operator's token.
+    pub fn token(&self) -> String {
+        let text = fs::read_to_string(self.data().join("admin.token")).expect("a token");
+        text.trim().to_owned()
+    }
+
+    /// What the operator is answered.
+    pub async fn operator(&self, path: &str) -> reqwest::Response {
+        let url = format!("http://{}{path}", self.operator);
+        let request = reqwest::Client::new().get(url).bearer_auth(self.token());
+        request.send().await.expect("an answer")
     }
 
     pub async fn text(&self, path: &str) -> String {
@@ -251,7 +354,8 @@ impl Coordinator {
 
     /// A counter or gauge, 0 if it is not there yet.
     pub async fn metric(&self, name: &str) -> f64 {
-        let text = self.text("/metrics").await;
+        let text = self.operator("/metrics").await.text().await;
+        let text = text.expect("text");
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -262,7 +366,10 @@ impl Coordinator {
         let (stream, _) = connect_async(format!("ws://{}/v1/socket", self.address))
             .await
             .expect("a socket");
-        Socket { stream }
+        Socket {
+            stream,
+            kept: VecDeque::new(),
+        }
     }
 
     /// A volunteer that has been welcomed.
@@ -296,7 +403,7 @@ impl Coordinator {
                 return (round, theta);
             }
             for signed in records {
-                let record = signed.verify(&run.coordinator).expect("signed");
+                let record = signed.verify(&run.signer(round)).expect("signed");
                 assert_eq!(record.round, round);
                 assert_eq!(record.base, Hash::of_weights(&theta));
                 let update = match &record.update {
@@ -323,6 +430,8 @@ impl Drop for Coordinator {
 /// A control socket.
 pub struct Socket {
     pub stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Frames that were passed over and may still be wanted.
+    kept: VecDeque<ServerFrame>,
 }
 
 impl Socket {
@@ -345,6 +454,13 @@ impl Socket {
 
     /// The next frame.
     pub async fn receive(&mut self) -> ServerFrame {
+        if let Some(frame) = self.kept.pop_front() {
+            return frame;
+        }
+        self.fresh().await
+    }
+
+    async fn fresh(&mut self) -> ServerFrame {
         loop {
             match self.message().await {
                 Some(Message::Text(text)) => return ServerFrame::parse(&text).expect("a frame"),
@@ -360,6 +476,31 @@ impl Socket {
             let frame = self.receive().await;
             if let Some(found) = wanted(&frame) {
                 return found;
+            }
+        }
+    }
+
+    /// Commits to a packet; everything else that comes meanwhile can still be received afterwards.
+    pub async fn commit(&mut self, identity: &Identity, sealed: &[u8]) -> Result<(), ErrorBody> {
+        let header = Packet::open(sealed).expect("a packet").header;
+        let name = Hash::of(sealed);
+        let signature = Commitment::sign(&header.run, header.round, name, identity).signature;
+        self.frame(&ClientFrame::Commit {
+            round: header.round,
+            packet: name,
+            signature,
+        })
+        .await;
+        loop {
+            match self.fresh().await {
+                ServerFrame::Committed { packet, .. } if packet == name => return Ok(()),
+                ServerFrame::NotCommitted {
+                    packet,
+                    code,
+                    message,
+                    ..
+                } if packet == name => return Err(ErrorBody::new(code, message)),
+                other => self.kept.push_back(other),
             }
         }
     }
@@ -402,6 +543,7 @@ pub fn hello(identity: &Identity, nonce: &Hash) -> ClientFrame {
         signature: sign_hello(identity, nonce),
         client: "covey-test 1".into(),
         backend: Backend::Flex,
+        partner: None,
     }
 }
 
@@ -442,6 +584,20 @@ impl Volunteer {
                 _ => None,
             })
             .await
+    }
+
+    pub async fn commit(&mut self, sealed: &[u8]) -> Result<(), ErrorBody> {
+        self.socket.commit(&self.identity, sealed).await
+    }
+
+    /// Commits to a packet and uploads it.
+    pub async fn contribute(
+        &mut self,
+        coordinator: &Coordinator,
+        sealed: Vec<u8>,
+    ) -> Result<Receipt, (u16, ErrorBody)> {
+        self.commit(&sealed).await.map_err(|body| (409, body))?;
+        coordinator.upload(sealed).await
     }
 
     /// A valid packet for a round.

@@ -61,7 +61,8 @@ pub fn cancel(
     Ok(())
 }
 
-/// `swap_coldkey_announced`: balance, stakes, locks, choices, hotkeys, subnets, roles, sessions.
+/// `swap_coldkey_announced`: balance, stakes, locks, choices, hotkeys, subnets, roles, sessions, revenue
+/// shares.
 pub fn swap(
     state: &mut State,
     old: AccountId,
@@ -112,6 +113,7 @@ pub fn swap(
             session.coldkey = new;
         }
     }
+    state.partners.follow(old, new);
     governance::follow(state, &old, new, events)?;
     state
         .notices

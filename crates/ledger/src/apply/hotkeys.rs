@@ -41,7 +41,7 @@ pub fn burn(subnet: &Subnet, bounds: (Rao, Rao), now: Height) -> Rao {
     Rao(left.min(bounds.1.0).max(bounds.0.0))
 }
 
-/// `burned_register`: a new hotkey becomes the signer's.
+/// `burned_register`: a new hotkey becomes the signer's, and can set weights.
 pub fn register(
     state: &mut State,
     coldkey: AccountId,
@@ -58,6 +58,8 @@ pub fn register(
     own(state, coldkey, hotkey)?;
     debit(state, coldkey, burned)?;
     recycle(state, burned)?;
+    // It will sign its weights itself, which takes a nonce.
+    account(state, hotkey);
     let subnet = subnet_mut(state, netuid)?;
     let next = mul_div(u128::from(burned.0), BURN_STEP.0.into(), BURN_STEP.1.into());
     let next = u64::try_from(next).unwrap_or(u64::MAX).min(bounds.1.0);

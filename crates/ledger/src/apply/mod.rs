@@ -13,7 +13,7 @@ use crate::{
     call::{Action, Call, MAX_WEIGHTS},
     error::LedgerError,
     event::Event,
-    governance,
+    governance, partner,
     state::{Account, State, Subnet, Weights},
     units::{NetUid, Rao},
 };
@@ -202,6 +202,11 @@ pub fn call(state: &mut State, by: AccountId, call: &Call) -> Result<Vec<Event>,
                 enabled: *enabled,
             });
         }
+        Call::SetRevenueShare {
+            netuid,
+            partner,
+            share,
+        } => partner::set_share(state, by, *netuid, *partner, *share, out)?,
         Call::BurnedRegister { netuid, hotkey } => {
             hotkeys::register(state, by, *hotkey, *netuid, out)?;
         }

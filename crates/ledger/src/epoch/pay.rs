@@ -14,8 +14,10 @@ use crate::{
     event::Event,
     fixed::U64F64,
     lock::{Lock, LockMode},
+    params::Schedule,
+    shares::SharePool,
     state::{EARNINGS, Earning, State, Subnet},
-    units::{Alpha, NetUid, Rao},
+    units::{Alpha, Height, NetUid, Rao},
     wide::share_of,
     yuma::{self, Outcome, U16_UNIT, Validator},
 };
@@ -57,6 +59,7 @@ pub(super) fn divide(state: &mut State, netuid: NetUid, tao: Rao, events: &mut V
         owner,
         earnings: Earnings::new(),
         unpaid: left,
+        events: &mut *events,
     };
     payments.owner_cut(owner_hotkey, cut);
     let incentive = named(&electorate.miners, &miners);
@@ -97,13 +100,56 @@ pub(super) fn divide(state: &mut State, netuid: NetUid, tao: Rao, events: &mut V
 
 /// Hotkeys that an epoch at `now` would ask: with a permit, stake and fresh weights. Ascending.
 #[must_use]
-pub fn validators(place: &Subnet, now: u64, schedule: &crate::params::Schedule) -> Vec<AccountId> {
+pub fn validators(place: &Subnet, now: u64, schedule: &Schedule) -> Vec<AccountId> {
     let electorate = Electorate::of(place, now, schedule);
     let asked = electorate.hotkeys.iter().zip(&electorate.validators);
     asked
         .filter(|(_, validator)| validator.permit && validator.stake > 0)
         .map(|(hotkey, _)| *hotkey)
         .collect()
+}
+
+/// All stake on a hotkey.
+fn stake_on(place: &Subnet, hotkey: &AccountId) -> Alpha {
+    let pool = place.stakes.get(hotkey);
+    pool.map_or(Alpha::ZERO, SharePool::value)
+}
+
+/// The largest registered hotkeys by stake, which have permits; of equals the lesser account. The owner
+/// has one besides.
+fn permitted(place: &Subnet, schedule: &Schedule) -> Vec<AccountId> {
+    let mut ranked: Vec<AccountId> = place.neurons.iter().copied().collect();
+    ranked.retain(|hotkey| !stake_on(place, hotkey).is_zero());
+    ranked.sort_by_key(|hotkey| std::cmp::Reverse(stake_on(place, hotkey)));
+    ranked.truncate(usize::from(schedule.validators));
+    ranked
+}
+
+/// What a hotkey lacks before its weights can count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it is registered here.
+    pub registered: bool,
+    /// All stake on it.
+    pub stake: Alpha,
+    /// Whether an epoch would listen to it: it has stake, and a permit by it or as the owner's.
+    pub permit: bool,
+    /// When it last set weights.
+    pub said: Option<Height>,
+}
+
+/// How a hotkey stands as a validator.
+#[must_use]
+pub fn standing(place: &Subnet, hotkey: &AccountId, schedule: &Schedule) -> Standing {
+    let stake = stake_on(place, hotkey);
+    let owner = *hotkey == place.owner_hotkey;
+    let said = place.weights.get(hotkey);
+    Standing {
+        registered: place.neurons.contains(hotkey),
+        stake,
+        permit: !stake.is_zero() && (owner || permitted(place, schedule).contains(hotkey)),
+        said: said.map(|weights| weights.set),
+    }
 }
 
 /// Who votes and who is voted on, in ascending order.
@@ -116,9 +162,9 @@ struct Electorate {
 }
 
 impl Electorate {
-    fn of(place: &Subnet, now: u64, schedule: &crate::params::Schedule) -> Self {
+    fn of(place: &Subnet, now: u64, schedule: &Schedule) -> Self {
         let fresh = |set: u64| now <= set.saturating_add(schedule.activity_cutoff);
-        let stake = |hotkey: &AccountId| place.stakes.get(hotkey).map_or(0, |pool| pool.value().0);
+        let stake = |hotkey: &AccountId| stake_on(place, hotkey).0;
         let hotkeys: Vec<AccountId> = place.neurons.iter().copied().collect();
         let mut miners: Vec<AccountId> = place
             .weights
@@ -134,11 +180,7 @@ impl Electorate {
                 .ok()
                 .and_then(|at| u32::try_from(at).ok())
         };
-        // The largest by stake have permits, and the owner has one; of equals the lesser account.
-        let mut ranked: Vec<&AccountId> =
-            hotkeys.iter().filter(|hotkey| stake(hotkey) > 0).collect();
-        ranked.sort_by_key(|hotkey| std::cmp::Reverse(stake(hotkey)));
-        ranked.truncate(usize::from(schedule.validators));
+        let ranked = permitted(place, schedule);
         let validators = hotkeys
             .iter()
             .map(|hotkey| {
@@ -149,7 +191,7 @@ impl Electorate {
                 let owner = *hotkey == place.owner_hotkey;
                 Validator {
                     stake: if weights.is_some() { stake(hotkey) } else { 0 },
-                    permit: owner || ranked.contains(&hotkey),
+                    permit: owner || ranked.contains(hotkey),
                     owner,
                     miner: number(hotkey),
                     weights: weights.map_or_else(Vec::new, |weights| {
@@ -210,6 +252,7 @@ struct Payments<'a> {
     earnings: Earnings,
     /// What could not be paid.
     unpaid: u64,
+    events: &'a mut Vec<Event>,
 }
 
 impl Payments<'_> {
@@ -248,7 +291,36 @@ impl Payments<'_> {
             if let Some(place) = self.state.subnets.get_mut(&self.netuid) {
                 place.alpha_burned = Alpha(place.alpha_burned.0.saturating_add(amount.0));
             }
-        } else if self.pay(hotkey, coldkey, amount) {
+        } else {
+            let shared = self.share(hotkey, coldkey, amount);
+            self.incentive(hotkey, coldkey, amount.saturating_sub(shared));
+        }
+    }
+
+    /// The part of a contributor's earnings that it signed away, rounded down; gives how much that was.
+    /// It is staked on the partner's own account, and not among the contributor's places.
+    fn share(&mut self, hotkey: AccountId, coldkey: AccountId, amount: Alpha) -> Alpha {
+        let (netuid, partners) = (self.netuid, &self.state.partners);
+        let Some((partner, part)) = partners.part_of(netuid, &coldkey, amount) else {
+            return Alpha::ZERO;
+        };
+        if self.state.owner_of(&partner).is_none() {
+            // Nobody owns it, so this cannot fail.
+            let _ = hotkeys::own(self.state, partner, partner);
+        }
+        self.incentive(partner, partner, part);
+        self.events.push(Event::RevenueShared {
+            netuid,
+            hotkey,
+            coldkey,
+            partner,
+            amount: part,
+        });
+        part
+    }
+
+    fn incentive(&mut self, hotkey: AccountId, coldkey: AccountId, amount: Alpha) {
+        if !amount.is_zero() && self.pay(hotkey, coldkey, amount) {
             let earned = self.earned(coldkey);
             earned.incentive = Alpha(earned.incentive.0.saturating_add(amount.0));
         }

@@ -119,7 +119,7 @@ pub fn amounts() -> impl Strategy<Value = Amount> {
     ]
 }
 
-pub const KINDS: u8 = 29;
+pub const KINDS: u8 = 30;
 
 pub fn moves(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Move>> {
     let call = |kinds: std::ops::Range<u8>| {
@@ -730,6 +730,11 @@ impl Play {
             },
             22 => match c % 4 {
                 0 => Call::CancelColdkeySwap {},
+                28 => Call::SetRevenueShare {
+                    netuid: netuid(a),
+                    partner: (!flag || c % 4 > 0).then(|| who(b)),
+                    share: u16::from(c) * 150,
+                },
                 _ => Call::SwapColdkeyAnnounced {
                     new_coldkey: self.announced.get(&me).copied().unwrap_or(who(a)),
                 },

@@ -1,12 +1,16 @@
 //! Strategies for everything that crosses the network.
 
 use covey_protocol::{
-    Hash, Identity, Round, SignatureBytes, VolunteerId,
+    Hash, Identity, PartnerId, Round, SignatureBytes, VolunteerId,
     corpus::{MANIFEST_VERSION, Manifest, Shard},
     http::{ErrorCode, HeldOut, RunInfo},
     model::{ModelConfig, Preset},
     packet::PacketHeader,
-    record::{Checkpoint, Contribution, Exclusion, ExclusionReason, RoundRecord, SignedRecord},
+    partner::NoCredit,
+    record::{
+        Agreement, Checkpoint, Commitment, Contribution, Exclusion, ExclusionReason, Replica,
+        RoundRecord, SignedRecord,
+    },
     run::{Averaging, CompressionSpec, InnerSpec, OuterSpec, RoundSpec, RunSpec},
     socket::{Activity, Backend, ClientFrame, Presence, ServerFrame},
 };
@@ -22,6 +26,10 @@ pub fn volunteer() -> impl Strategy<Value = VolunteerId> {
 
 pub fn signature() -> impl Strategy<Value = SignatureBytes> {
     vec(any::<u8>(), 64).prop_map(|bytes| SignatureBytes(bytes.try_into().expect("64 bytes")))
+}
+
+pub fn partner() -> impl Strategy<Value = PartnerId> {
+    "[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?".prop_map(|text| text.parse().expect("an id"))
 }
 
 pub fn identity() -> impl Strategy<Value = Identity> {
@@ -158,14 +166,22 @@ pub fn manifest() -> impl Strategy<Value = Manifest> {
 }
 
 pub fn record() -> impl Strategy<Value = RoundRecord> {
-    let contribution = (volunteer(), hash(), any::<u32>(), any::<u32>()).prop_map(
-        |(volunteer, packet, inner_steps, tokens)| Contribution {
-            volunteer,
-            packet,
-            inner_steps,
-            tokens,
-        },
-    );
+    let contribution = (
+        volunteer(),
+        hash(),
+        any::<u32>(),
+        any::<u32>(),
+        option::of(partner()),
+    )
+        .prop_map(
+            |(volunteer, packet, inner_steps, tokens, partner)| Contribution {
+                volunteer,
+                packet,
+                inner_steps,
+                tokens,
+                partner,
+            },
+        );
     let reason = proptest::sample::select(&ExclusionReason::ALL[..]);
     let exclusion =
         (volunteer(), hash(), reason).prop_map(|(volunteer, packet, reason)| Exclusion {
@@ -173,11 +189,32 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
             packet,
             reason,
         });
+    let agreement = prop_oneof![
+        Just(Agreement::Agreed),
+        Just(Agreement::Disputed),
+        Just(Agreement::Open)
+    ];
+    let replica = (volunteer(), volunteer(), agreement).prop_map(|(of, by, agreement)| Replica {
+        of,
+        by,
+        agreement,
+    });
+    let commitment =
+        (volunteer(), hash(), signature()).prop_map(|(volunteer, packet, signature)| Commitment {
+            volunteer,
+            packet,
+            signature,
+        });
     (
         (hash(), round(), option::of(hash()), hash()),
         (hash(), hash(), option::of(hash()), any::<u64>()),
         vec(contribution, 0..20),
         vec(exclusion, 0..5),
+        (
+            vec(commitment, 0..5),
+            vec(replica, 0..3),
+            vec(volunteer(), 0..3),
+        ),
     )
         .prop_map(
             |(
@@ -185,6 +222,7 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
                 (base, theta_after, update, update_len),
                 contributions,
                 excluded,
+                (commitments, replicas, unproven),
             )| {
                 RoundRecord {
                     run,
@@ -197,6 +235,9 @@ pub fn record() -> impl Strategy<Value = RoundRecord> {
                     update_len,
                     contributions,
                     excluded,
+                    commitments,
+                    replicas,
+                    unproven,
                 }
             },
         )
@@ -224,6 +265,8 @@ pub fn run_info() -> impl Strategy<Value = RunInfo> {
                     run,
                     spec,
                     coordinator,
+                    handovers: Vec::new(),
+                    mirror: None,
                     round,
                     base,
                     checkpoint,
@@ -246,6 +289,8 @@ pub fn code() -> impl Strategy<Value = ErrorCode> {
         FutureRound,
         WrongBase,
         Duplicate,
+        NotCommitted,
+        Quota,
         RoundFull,
         Replaced,
         NotFound,
@@ -266,17 +311,21 @@ pub fn client_frame() -> impl Strategy<Value = ClientFrame> {
             volunteer(),
             signature(),
             "[ -~é\"\\\\]{0,30}",
-            backend()
+            backend(),
+            option::of(partner())
         )
-            .prop_map(|(protocol, volunteer, signature, client, backend)| {
-                ClientFrame::Hello {
-                    protocol,
-                    volunteer,
-                    signature,
-                    client,
-                    backend,
+            .prop_map(
+                |(protocol, volunteer, signature, client, backend, partner)| {
+                    ClientFrame::Hello {
+                        protocol,
+                        volunteer,
+                        signature,
+                        client,
+                        backend,
+                        partner,
+                    }
                 }
-            }),
+            ),
         round().prop_map(|round| ClientFrame::Join { round }),
         Just(ClientFrame::Leave),
         (round(), any::<u32>(), option::of(finite()), finite()).prop_map(
@@ -288,6 +337,13 @@ pub fn client_frame() -> impl Strategy<Value = ClientFrame> {
             }
         ),
         (round(), hash()).prop_map(|(round, theta)| ClientFrame::Applied { round, theta }),
+        (round(), hash(), signature()).prop_map(|(round, packet, signature)| {
+            ClientFrame::Commit {
+                round,
+                packet,
+                signature,
+            }
+        }),
     ]
 }
 
@@ -343,9 +399,33 @@ pub fn server_frame() -> impl Strategy<Value = ServerFrame> {
         signed_record().prop_map(|record| ServerFrame::RoundClosed {
             record: Box::new(record)
         }),
+        (round(), volunteer(), any::<bool>()).prop_map(|(round, data_of, fresh)| {
+            ServerFrame::Task {
+                round,
+                data_of,
+                fresh,
+            }
+        }),
+        (round(), hash()).prop_map(|(round, packet)| ServerFrame::Committed { round, packet }),
+        (round(), hash(), code(), message()).prop_map(|(round, packet, code, message)| {
+            ServerFrame::NotCommitted {
+                round,
+                packet,
+                code,
+                message,
+            }
+        }),
         held_out().prop_map(|held_out| ServerFrame::HeldOut { held_out }),
         (any::<u32>(), vec(presence(), 0..4))
             .prop_map(|(total, volunteers)| ServerFrame::Presence { total, volunteers }),
+        (
+            partner(),
+            option::of(prop_oneof![
+                Just(NoCredit::Unknown),
+                Just(NoCredit::Suspended)
+            ])
+        )
+            .prop_map(|(partner, refused)| ServerFrame::Credit { partner, refused }),
         checkpoint().prop_map(|checkpoint| ServerFrame::Resync { checkpoint }),
         (any::<u64>(), any::<u64>()).prop_map(|(reconnect_in_ms, try_for_ms)| {
             ServerFrame::Restarting {

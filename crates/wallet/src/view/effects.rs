@@ -20,7 +20,7 @@ use covey_ledger::{
 use super::{
     draft::{EffectLine, Tried},
     notices,
-    words::{alpha, percent, short, tao, when},
+    words::{alpha, on_subnet, percent, short, tao, when},
 };
 use crate::amount;
 
@@ -116,6 +116,10 @@ impl Lines<'_> {
             | Call::IncreaseTake { hotkey, .. }
             | Call::DecreaseTake { hotkey, .. } => say("Hotkey", hotkey),
             Call::SwapColdkeyAnnounced { new_coldkey } => say("To account", new_coldkey),
+            Call::SetRevenueShare {
+                partner: Some(partner),
+                ..
+            } => say("To account", partner),
             Call::Propose { effect, reason } => {
                 match effect {
                     Effect::AssignRole { holder, .. } | Effect::RemoveRole { holder, .. } => {
@@ -128,7 +132,8 @@ impl Lines<'_> {
                 }
                 self.say("Hash of the reason", reason.to_string());
             }
-            Call::SetPerpetualLock { .. }
+            Call::SetRevenueShare { partner: None, .. }
+            | Call::SetPerpetualLock { .. }
             | Call::SetRejectLockedAlpha { .. }
             | Call::UnlockStake { .. }
             | Call::AnnounceColdkeySwap { .. }
@@ -243,6 +248,16 @@ impl Lines<'_> {
             self.change(&label, swap(&old), swap(&new));
         }
         let (before, after) = (self.tried.before, self.tried.after);
+        for id in self.accounts() {
+            for netuid in after.subnets.keys() {
+                let share = |state: &State| match state.partners.share(*netuid, &id) {
+                    Some(share) => format!("{} to {}", percent(share.share), share.partner),
+                    None => "none".to_owned(),
+                };
+                let what = format!("Share of earnings{}", on_subnet(*netuid));
+                self.change(&self.whose(&what, &id), share(before), share(after));
+            }
+        }
         for (key, session) in after.sessions.iter() {
             let known = before.sessions.get(key);
             if known.is_some_and(|known| known.coldkey != session.coldkey) {

@@ -64,7 +64,7 @@ fn account(entry: &Entry) -> Option<AccountId> {
     match &entry.body {
         Body::Action(signed) => Some(signed.action.account),
         Body::Session(signed) => Some(signed.authorisation.coldkey),
-        Body::Genesis(_) | Body::Epoch { .. } | Body::Clock {} => None,
+        Body::Genesis(_) | Body::Epoch { .. } | Body::Clock {} | Body::Partnership { .. } => None,
     }
 }
 
@@ -90,6 +90,10 @@ fn title(entry: &Entry, events: &[Event]) -> String {
             }
             words
         }
+        Body::Partnership { partner, suspended } => {
+            let what = if *suspended { "suspended" } else { "restored" };
+            format!("The operator {what} the partner {partner}")
+        }
         Body::Clock {} => format!(
             "The operator moved the development clock to height {}",
             entry.height
@@ -110,6 +114,17 @@ fn happened(event: &Event) -> Option<String> {
             alpha(*incentive),
             alpha(*dividends),
             alpha(*owner_cut)
+        ),
+        Event::RevenueShared {
+            coldkey,
+            partner,
+            amount,
+            ..
+        } => format!(
+            "{} of what {} earned to {}",
+            alpha(*amount),
+            short(coldkey),
+            short(partner)
         ),
         Event::TakeoverAnnounced { king, ready, .. } => {
             format!(

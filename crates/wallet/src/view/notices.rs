@@ -82,6 +82,7 @@ fn view(notice: &Notice) -> NoticeView {
         Subject::Governance { .. } => ("governance", None),
         Subject::ColdkeySwap { coldkey } => ("coldkey_swap", Some(coldkey)),
         Subject::Resignation { holder, .. } => ("resignation", Some(holder)),
+        Subject::Partnership { .. } => ("partnership", None),
     };
     let end = match &notice.subject {
         Subject::Unlock { end, .. } => Some(*end),
@@ -161,6 +162,13 @@ pub(crate) fn title(notice: &Notice) -> String {
         }
         Subject::Resignation { holder, role } => {
             format!("{} gave up the role of {role}", short(holder))
+        }
+        Subject::Partnership {
+            partner,
+            suspended: true,
+        } => format!("The operator suspended the partner {partner}"),
+        Subject::Partnership { partner, .. } => {
+            format!("The operator restored the partner {partner}")
         }
     }
 }

@@ -39,6 +39,15 @@ pub struct SessionView {
     pub expires_at_ms: u64,
 }
 
+/// The part of its earnings that the account signed away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShareView {
+    pub partner: String,
+    /// Of 65535.
+    pub share: u16,
+}
+
 /// An announced move to another coldkey.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,6 +78,7 @@ pub struct Overview {
     pub new_locks_perpetual: bool,
     pub earnings: Vec<EarningView>,
     pub sessions: Vec<SessionView>,
+    pub revenue_share: Option<ShareView>,
     pub coldkey_swap: Option<SwapView>,
 }
 
@@ -128,6 +138,10 @@ pub(crate) fn of(state: &State, id: &AccountId) -> Overview {
                 expires_at_ms: session.expires_at_ms,
             })
             .collect(),
+        revenue_share: state.partners.share(RUN, id).map(|share| ShareView {
+            partner: share.partner.to_string(),
+            share: share.share,
+        }),
         coldkey_swap: account.swap.map(|swap| SwapView {
             new_coldkey_hash: swap.new_coldkey_hash.to_string(),
             ready: swap.ready,

@@ -129,6 +129,17 @@ pub(crate) fn of(tried: &Tried) -> Vec<String> {
              old to count.",
             span(state, state.schedule.activity_cutoff)
         )),
+        Call::SetRevenueShare {
+            partner: Some(partner),
+            share: 1..,
+            ..
+        } => warn(format!(
+            "From the next epoch on, {} gets this part of everything your account's keys earn by \
+             contributing, on whatever site they work, until you sign another share or none. What \
+             was paid does not come back.",
+            short(partner)
+        )),
+        Call::SetRevenueShare { .. } => {}
         Call::Propose { .. } => warn(format!(
             "The proposal is public at once and cannot be removed; without enough approvals it is \
              void after {}.",

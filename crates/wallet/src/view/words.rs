@@ -260,6 +260,20 @@ pub(crate) fn call(call: &Call) -> String {
         Call::SetRejectLockedAlpha { enabled: false } => {
             "Accept locked alpha from others".to_owned()
         }
+        Call::SetRevenueShare {
+            netuid,
+            partner: Some(partner),
+            share: share @ 1..,
+        } => format!(
+            "Give {} of what contributing earns{} to {}",
+            percent(*share),
+            on_subnet(*netuid),
+            short(partner)
+        ),
+        Call::SetRevenueShare { netuid, .. } => format!(
+            "Share nothing of what contributing earns{}",
+            on_subnet(*netuid)
+        ),
         Call::BurnedRegister { netuid, hotkey } => {
             format!(
                 "Register the hotkey {}{}",

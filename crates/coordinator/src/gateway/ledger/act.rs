@@ -38,7 +38,7 @@ pub async fn action(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let body = receive(&gateway, peer, &headers, body).await?;
+    let body = receive(&gateway, peer, &headers, body, MAX_ACTION).await?;
     let signed: SignedAction = parse(&body, "a signed action")?;
     let (id, known) = known(&gateway, &signed).await?;
     if let Some(known) = known {
@@ -61,7 +61,7 @@ pub async fn session(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let body = receive(&gateway, peer, &headers, body).await?;
+    let body = receive(&gateway, peer, &headers, body, MAX_ACTION).await?;
     let signed: SignedSession = parse(&body, "a signed session")?;
     let (id, known) = known(&gateway, &signed).await?;
     if let Some(known) = known {
@@ -89,21 +89,23 @@ pub async fn session(
     record(&gateway, account, id, request).await
 }
 
-async fn receive(
+/// A signed request of at most `limit` bytes.
+pub(in crate::gateway) async fn receive(
     gateway: &Gateway,
     peer: SocketAddr,
     headers: &HeaderMap,
     body: Body,
+    limit: usize,
 ) -> Result<Bytes, Refusal> {
     let client = gateway.limits.client(peer, headers);
     if !gateway.limits.allow_upload(client) {
         return Err(limited(gateway));
     }
     let too_large = || {
-        let message = format!("A signed action has at most {MAX_ACTION} bytes.");
+        let message = format!("A signed request of this kind has at most {limit} bytes.");
         Refusal::new(ErrorCode::TooLarge, message)
     };
-    if body.size_hint().lower() > MAX_ACTION as u64 {
+    if body.size_hint().lower() > limit as u64 {
         packets::discard(body).await;
         return Err(too_large());
     }
@@ -111,7 +113,7 @@ async fn receive(
         let message = "Too many requests at once; send it again in a moment.";
         return Err(Refusal::new(ErrorCode::Busy, message));
     };
-    match timeout(READ_TIMEOUT, to_bytes(body, MAX_ACTION)).await {
+    match timeout(READ_TIMEOUT, to_bytes(body, limit)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => Err(packets::unread(&error, too_large)),
         Err(_) => {
@@ -176,7 +178,7 @@ async fn record(
 }
 
 /// A refusal of the keeper, as it crosses the network.
-pub(super) fn refusal(refused: &Refused) -> Refusal {
+pub(in crate::gateway) fn refusal(refused: &Refused) -> Refusal {
     match refused {
         Refused::Rule(error) => rule(error),
         Refused::Unavailable => Refusal::new(

@@ -5,6 +5,7 @@
 //! the height it was due, and nothing else is recorded before it.
 
 use covey_ledger::{Height, LedgerError};
+use covey_protocol::PartnerId;
 
 use super::Keeper;
 use crate::{
@@ -67,7 +68,7 @@ impl Keeper {
         let ledger = &draft.position.ledger;
         let height = ledger.next_epoch().saturating_sub(1);
         let targets = weights::targets(said, ledger);
-        let Some(action) = weights::action(ledger, &self.key, targets, height) else {
+        let Some(action) = weights::action(ledger, &self.shared.identity, targets, height) else {
             return Ok(());
         };
         let before = ledger.clone();
@@ -85,6 +86,28 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+
+    /// Records that a partner was suspended or restored.
+    pub(super) fn partnership(
+        &mut self,
+        partner: PartnerId,
+        suspended: bool,
+    ) -> Result<(), Refused> {
+        let failed = |keeper: &mut Self, error: StorageError| {
+            keeper.failed(&error);
+            Refused::Unavailable
+        };
+        let now = self.clock.height();
+        self.settle(now).map_err(|error| failed(self, error))?;
+        let mut draft = Draft::of(&self.position);
+        let before = draft.position.ledger.clone();
+        let height = now.max(before.state().height);
+        let ledger = &mut draft.position.ledger;
+        let applied = ledger.partnership(height, partner, suspended)?;
+        self.push(&mut draft, &before, applied)
+            .and_then(|_| self.commit(draft))
+            .map_err(|error| failed(self, error))
     }
 
     /// Moves the clock of a development run.

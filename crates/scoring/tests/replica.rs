@@ -2,12 +2,9 @@
 //! tolerance, whoever did other work or less of it does not.
 
 use covey_compression::generator::{SplitMix64, generate};
-use covey_compression::{CodecConfig, ModelCodec, OneDRule, SparseUpdate, TensorShape};
-use covey_protocol::socket::Backend;
-use covey_scoring::{
-    Agreement, Tolerance,
-    tolerance::{FLEX, WEBGPU},
-};
+use covey_compression::{CodecConfig, ModelCodec, OneDRule, Similarity, SparseUpdate, TensorShape};
+use covey_protocol::{record::Agreement, socket::Backend};
+use covey_scoring::Tolerance;
 use proptest::prelude::*;
 
 const SHAPES: [(&str, &[usize]); 3] = [("a", &[128, 128]), ("b", &[64, 192]), ("norm", &[128])];
@@ -48,7 +45,7 @@ fn packet(codec: &ModelCodec, delta: &[f32]) -> SparseUpdate {
 /// step's own text adds.
 fn work(seed: u64, text: u64, steps: usize) -> Vec<f32> {
     let mut delta = vec![0f32; parameters()];
-    let shared = generate(seed, delta.len(), 0.4);
+    let shared = generate(seed, delta.len(), 0.15);
     for step in 0..steps as u64 {
         let own = generate(
             text ^ (step + 1).wrapping_mul(0x9E37_79B9),
@@ -76,63 +73,70 @@ fn rounded(delta: &[f32], relative: f64, seed: u64) -> Vec<f32> {
         .collect()
 }
 
-fn classes() -> impl Strategy<Value = (Backend, Backend)> {
-    let class = || prop_oneof![Just(Backend::Flex), Just(Backend::WebGpu)];
-    (class(), class())
+fn classes() -> impl Strategy<Value = [Option<Backend>; 2]> {
+    let class = || {
+        prop_oneof![
+            Just(Some(Backend::Flex)),
+            Just(Some(Backend::WebGpu)),
+            Just(None)
+        ]
+    };
+    (class(), class()).prop_map(|(left, right)| [left, right])
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn repeated_work_with_bounded_rounding_is_always_admitted(
-        seed: u64, text: u64, luck: u64, relative in 0.0..=0.05f64, (left, right) in classes(),
+    fn repeated_work_with_bounded_rounding_always_agrees(
+        seed: u64, text: u64, luck: u64, relative in 0.0..=0.05f64, classes in classes(),
     ) {
         let codec = codec();
         let delta = work(seed, text, STEPS);
-        let mine = packet(&codec, &delta);
-        let theirs = packet(&codec, &rounded(&delta, relative, luck));
-        let found = Agreement::of(&mine, &theirs);
-        prop_assert!(Tolerance::between(left, right).admits(&found), "{relative}: {found:?}");
+        let (mine, theirs) = (packet(&codec, &delta), packet(&codec, &rounded(&delta, relative, luck)));
+        let found = Tolerance::between(classes).compare(&mine, &theirs);
+        prop_assert_eq!(found, Agreement::Agreed, "{}: {:?}", relative, mine.similarity(&theirs));
     }
 
     #[test]
-    fn other_text_is_never_admitted(seed: u64, text: u64, other: u64, (left, right) in classes()) {
+    fn other_text_is_always_disputed(seed: u64, text: u64, other: u64, classes in classes()) {
         prop_assume!(text != other);
         let codec = codec();
-        let found = Agreement::of(&packet(&codec, &work(seed, text, STEPS)), &packet(&codec, &work(seed, other, STEPS)));
-        prop_assert!(!Tolerance::between(left, right).admits(&found), "{found:?}");
+        let (mine, theirs) = (packet(&codec, &work(seed, text, STEPS)), packet(&codec, &work(seed, other, STEPS)));
+        let found = Tolerance::between(classes).compare(&mine, &theirs);
+        prop_assert_eq!(found, Agreement::Disputed, "{:?}", mine.similarity(&theirs));
     }
 
     #[test]
-    fn a_tenth_of_the_steps_is_never_admitted(seed: u64, text: u64, (left, right) in classes()) {
+    fn a_tenth_of_the_steps_is_never_taken_for_all_of_them(seed: u64, text: u64, classes in classes()) {
         let codec = codec();
-        let found = Agreement::of(&packet(&codec, &work(seed, text, STEPS)), &packet(&codec, &work(seed, text, STEPS / 10)));
-        prop_assert!(!Tolerance::between(left, right).admits(&found), "{found:?}");
+        let (mine, theirs) = (packet(&codec, &work(seed, text, STEPS)), packet(&codec, &work(seed, text, STEPS / 10)));
+        let found = Tolerance::between(classes).compare(&mine, &theirs);
+        prop_assert_ne!(found, Agreement::Agreed, "{:?}", mine.similarity(&theirs));
     }
 
     #[test]
-    fn agreement_has_no_sides_and_is_whole_with_oneself(seed: u64, text: u64, relative in 0.0..2.0f64) {
+    fn agreement_has_no_sides(seed: u64, text: u64, relative in 0.0..2.0f64, classes in classes()) {
         let codec = codec();
         let delta = work(seed, text, STEPS);
         let (mine, theirs) = (packet(&codec, &delta), packet(&codec, &rounded(&delta, relative, seed)));
-        prop_assert_eq!(Agreement::of(&mine, &theirs), Agreement::of(&theirs, &mine));
-        let whole = Agreement::of(&mine, &mine);
-        prop_assert!(whole.overlap == 1.0 && whole.cosine > 1.0 - 1e-9);
+        let [left, right] = classes;
+        prop_assert_eq!(
+            Tolerance::between([left, right]).compare(&mine, &theirs),
+            Tolerance::between([right, left]).compare(&theirs, &mine)
+        );
+        prop_assert_eq!(Tolerance::CPUS.compare(&mine, &mine), Agreement::Agreed);
     }
 }
 
 #[test]
-fn graphics_get_the_wider_tolerance_and_garbage_gets_none() {
-    assert_eq!(Tolerance::between(Backend::Flex, Backend::Flex), FLEX);
-    assert_eq!(Tolerance::between(Backend::Flex, Backend::WebGpu), WEBGPU);
-    assert_eq!(Tolerance::between(Backend::WebGpu, Backend::Flex), WEBGPU);
-    assert!(WEBGPU.overlap <= FLEX.overlap && WEBGPU.cosine <= FLEX.cosine);
-    for value in [f64::NAN, 0.0, -1.0] {
-        let found = Agreement {
-            overlap: value,
-            cosine: value,
-        };
-        assert!(!WEBGPU.admits(&found));
+fn what_was_measured_lies_well_inside_and_what_is_no_number_is_open() {
+    let of = |overlap, cosine| Similarity { overlap, cosine };
+    for tolerance in [Tolerance::CPUS, Tolerance::OTHERS] {
+        assert_eq!(tolerance.judge(of(0.9999, 0.9999)), Agreement::Agreed);
+        assert_eq!(tolerance.judge(of(0.32, 0.95)), Agreement::Disputed);
+        assert_eq!(tolerance.judge(of(0.05, 0.95)), Agreement::Disputed);
+        assert_eq!(tolerance.judge(of(0.995, 0.17)), Agreement::Disputed);
+        assert_eq!(tolerance.judge(of(f64::NAN, f64::NAN)), Agreement::Open);
     }
 }

@@ -1,0 +1,403 @@
+//! The ledger's side of the process: requests in groups, one write for each group, epochs when they are due
+//! with the coordinator's own judgement before them, and a replay of the journal after every crash.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    rc::Rc,
+};
+
+use covey_ledger::{
+    AccountId, Alpha, Height, KeyType, Ledger, Rao,
+    call::{APP, Action, Call, SignedAction},
+    genesis::{Genesis, GenesisStake, GenesisSubnet, RUN as SUBNET},
+    governance::Role,
+    journal::{Body, Line},
+    params::{Rules, Schedule},
+    signing::keys::Keypair,
+    supply,
+    units::UNIT,
+};
+use covey_protocol::{Hash, Identity};
+use covey_scoring::Book;
+
+use crate::{
+    RUN, Sabotage, Stop,
+    disk::LedgerRow,
+    oracle::hold,
+    process::rules,
+    volunteer::number_of,
+    wallet,
+    world::{Event, Peer, Reply, START_MS, World},
+};
+
+/// Requests recorded with one write.
+const GROUP: usize = 64;
+/// Blocks of twelve seconds in an epoch: a handful of rounds.
+const TEMPO: u64 = 10;
+/// Lives between two replays of the whole journal.
+const WHOLE_REPLAY: u64 = 8;
+
+/// The coordinator's key, which is a validator's hotkey.
+pub fn coordinator() -> Keypair {
+    let identity = Identity::from_secret([42; 32]);
+    Keypair::from_seed(KeyType::Ed25519, identity.secret())
+}
+
+pub fn genesis(wallets: usize) -> Genesis {
+    let coordinator = coordinator().account();
+    let owner = wallet::key(0).account();
+    let stake = |coldkey, hotkey, alpha: u64| GenesisStake {
+        coldkey,
+        hotkey,
+        alpha: Alpha(alpha * UNIT),
+    };
+    let mut stakes = vec![
+        stake(coordinator, coordinator, 1_000),
+        stake(owner, wallet::manager(0), 1_000),
+    ];
+    let people = (1..wallets.max(3)).map(wallet::key);
+    stakes.extend(people.map(|key| stake(key.account(), wallet::manager(1), 100)));
+    Genesis {
+        chain: RUN,
+        development: false,
+        started_ms: START_MS,
+        schedule: Schedule {
+            tempo: TEMPO,
+            least_notice: 10,
+            ..Schedule::default()
+        },
+        rules: Rules {
+            unlock_cliff: 20,
+            unlock_release: 40,
+            takeover_notice: 20,
+            governance_notice: 20,
+            coldkey_swap_delay: 20,
+            ..Rules::default()
+        },
+        accounts: (0..wallets.max(3))
+            .map(|number| (wallet::key(number).account(), Rao(1_000 * UNIT)))
+            .collect(),
+        subnet: GenesisSubnet {
+            owner,
+            owner_hotkey: wallet::manager(0),
+            tao: Rao(10_000 * UNIT),
+            alpha: Alpha(20_000 * UNIT),
+            stakes,
+        },
+        council: vec![wallet::key(1).account(), wallet::key(2).account()],
+        threshold: 2,
+        roles: vec![(Role::Moderator, wallet::key(1).account())],
+    }
+}
+
+struct Batch {
+    ledger: Ledger,
+    weighed_ms: u64,
+    rows: Vec<LedgerRow>,
+    answers: Vec<(Peer, Reply, Option<(u64, Hash)>)>,
+    /// Snapshot after the last epoch in it, and how many rows into the batch.
+    snapshot: Option<(usize, Vec<u8>)>,
+}
+
+pub struct Keeper {
+    life: u64,
+    key: Keypair,
+    /// What is durable, and what everybody sees.
+    ledger: Ledger,
+    weighed_ms: u64,
+    /// Requests in the journal: number and hash of their entries.
+    known: BTreeMap<Hash, (u64, Hash)>,
+    queue: VecDeque<(Peer, Hash, Rc<SignedAction>)>,
+    batch: Option<Batch>,
+}
+
+impl Keeper {
+    /// Replays what is on disk, from the last snapshot; now and then from the beginning, to compare.
+    ///
+    /// # Errors
+    /// [`Stop::Broken`] when the journal does not give what was promised.
+    pub fn open(world: &mut World, life: u64) -> Result<Self, Stop> {
+        if world.disk.ledger.durable().is_empty() {
+            let (_, entry) = Ledger::new(genesis(world.wallets)).map_err(|e| broken(0, &e))?;
+            let line = entry.line();
+            world.disk.ledger.append(LedgerRow {
+                line: line.text(),
+                hash: line.hash,
+                request: None,
+                weighed_ms: None,
+            });
+            world.disk.ledger.sync();
+        }
+        world.oracle.entries(&world.disk)?;
+        let rows = world.disk.ledger.durable();
+        let (ledger, from) = match &world.disk.snapshot {
+            Some((at, bytes)) => {
+                let line = line_of(rows, *at)?;
+                let ledger = Ledger::from_snapshot(bytes, &line.entry);
+                (ledger.map_err(|e| broken(*at, &e))?, at + 1)
+            }
+            None => (founded(rows)?, 1),
+        };
+        let ledger = replay(ledger, rows, from)?;
+        if life.is_multiple_of(WHOLE_REPLAY) {
+            whole_replay(world, &ledger)?;
+        }
+        supply::check(ledger.state()).map_err(|e| broken(rows.len(), &e))?;
+        let requests = (0..).zip(rows);
+        let known = requests.filter_map(|(index, row)| Some((row.request?, (index, row.hash))));
+        let weighed_ms = rows.iter().rev().find_map(|row| row.weighed_ms);
+        let mut keeper = Self {
+            life,
+            key: coordinator(),
+            known: known.collect(),
+            weighed_ms: weighed_ms.unwrap_or(0),
+            queue: VecDeque::new(),
+            batch: None,
+            ledger,
+        };
+        keeper.sleep(world);
+        Ok(keeper)
+    }
+
+    /// What is durable.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub fn ask(&mut self, from: Peer, id: Hash, action: Rc<SignedAction>) {
+        self.queue.push_back((from, id, action));
+    }
+
+    fn sleep(&mut self, world: &mut World) {
+        let seconds = u64::from(self.ledger.state().schedule.block_seconds);
+        let due = START_MS + self.ledger.next_epoch() * seconds * 1000;
+        // A clock that is behind comes to it a little later.
+        let wait = due.saturating_sub(world.now).max(500);
+        let life = self.life;
+        world.after(wait, Event::Epoch { life });
+    }
+
+    /// Starts a write if there is something to write and none is under way; says whether it did.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn turn(&mut self, world: &mut World, book: &Book, now_ms: u64) -> Result<bool, Stop> {
+        if self.batch.is_some() {
+            return Ok(false);
+        }
+        let state = self.ledger.state();
+        let block_ms = u64::from(state.schedule.block_seconds) * 1000;
+        let height = (now_ms.saturating_sub(START_MS) / block_ms).max(state.height);
+        let mut batch = Batch {
+            ledger: self.ledger.clone(),
+            weighed_ms: self.weighed_ms,
+            rows: Vec::new(),
+            answers: Vec::new(),
+            snapshot: None,
+        };
+        let mut judged = 0;
+        while batch.ledger.next_epoch() <= height {
+            if judged < 2 {
+                self.judge(world, book, now_ms, &mut batch);
+                judged += 1;
+            }
+            let applied = batch.ledger.epoch(height);
+            let applied = applied.map_err(|e| broken(batch.rows.len(), &e))?;
+            supply::check(batch.ledger.state()).map_err(|e| broken(batch.rows.len(), &e))?;
+            batch.push(applied.entry.line(), None);
+            batch.snapshot = Some((batch.rows.len() - 1, batch.ledger.snapshot()));
+        }
+        for _ in 0..GROUP {
+            let Some((from, id, action)) = self.queue.pop_front() else {
+                break;
+            };
+            self.record(&mut batch, height, from, id, &action);
+        }
+        let writes = !batch.rows.is_empty() || !batch.answers.is_empty();
+        if writes {
+            world.effect(20, batch.ledger.len(), Some(&batch.ledger.head()))?;
+            if world.write_fails() {
+                // Nobody is answered; they ask again. What is due is tried again in a while.
+                let life = self.life;
+                world.after(1_000, Event::Epoch { life });
+                return Ok(false);
+            }
+            for row in batch.rows.drain(..) {
+                world.disk.ledger.append(row);
+            }
+            self.batch = Some(batch);
+            if world.sabotage == Some(Sabotage::EntryBeforeDisk) {
+                self.tell(world)?;
+            }
+        }
+        Ok(writes)
+    }
+
+    fn record(
+        &self,
+        batch: &mut Batch,
+        height: Height,
+        from: Peer,
+        id: Hash,
+        action: &SignedAction,
+    ) {
+        let mut here = batch.rows.iter().zip(self.ledger.len()..);
+        let same = here.find(|(row, _)| row.request == Some(id));
+        let known = same.map(|(row, index)| (index, row.hash));
+        if let Some(entry) = known.or(self.known.get(&id).copied()) {
+            batch
+                .answers
+                .push((from, Reply::Recorded { id }, Some(entry)));
+            return;
+        }
+        match batch.ledger.action(height, action.clone()) {
+            Ok(applied) => {
+                let entry = (applied.entry.index, applied.hash);
+                batch.push(applied.entry.line(), Some(id));
+                batch
+                    .answers
+                    .push((from, Reply::Recorded { id }, Some(entry)));
+            }
+            Err(_) => batch.answers.push((from, Reply::Declined { id }, None)),
+        }
+    }
+
+    /// Weights for those who worked since the last epoch, as the server's keeper gives them.
+    fn judge(&self, world: &World, book: &Book, now_ms: u64, batch: &mut Batch) {
+        let since = batch.weighed_ms;
+        let worked: BTreeSet<usize> = world
+            .disk
+            .acceptances()
+            .take(20_000)
+            .filter(|acceptance| acceptance.received_at_ms > since)
+            .map(|acceptance| number_of(&acceptance.volunteer))
+            .collect();
+        let weights = book.weights(&rules()).unwrap_or_default();
+        let mut targets: Vec<(AccountId, u16)> = weights
+            .into_iter()
+            .filter(|(who, weight)| *weight > 0 && worked.contains(&number_of(who)))
+            .map(|(who, weight)| (AccountId(who.0), weight))
+            .collect();
+        targets.sort_unstable();
+        batch.weighed_ms = now_ms;
+        let state = batch.ledger.state();
+        if targets.is_empty()
+            && let Some(subnet) = state.subnets.get(&SUBNET)
+        {
+            targets.push((subnet.owner_hotkey, u16::MAX));
+        }
+        let account = self.key.account();
+        let expires = batch
+            .ledger
+            .next_epoch()
+            .saturating_sub(1)
+            .max(state.height);
+        let action = Action {
+            app: APP.to_owned(),
+            chain: state.chain,
+            account,
+            nonce: state.accounts.get(&account).map_or(0, |known| known.nonce),
+            expires,
+            call: Call::SetWeights {
+                netuid: SUBNET,
+                weights: targets,
+            },
+        };
+        let signed = wallet::signed(&self.key, action);
+        if let Ok(applied) = batch.ledger.action(expires, signed) {
+            batch.push(applied.entry.line(), None);
+        }
+    }
+
+    /// The write is durable: it is what everybody sees, and those who asked are told.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn written(&mut self, world: &mut World) -> Result<(), Stop> {
+        world.disk.ledger.sync();
+        self.tell(world)?;
+        let Some(batch) = self.batch.take() else {
+            return Ok(());
+        };
+        if let Some((at, bytes)) = batch.snapshot {
+            let first = usize::try_from(self.ledger.len()).unwrap_or(usize::MAX);
+            world.disk.snapshot = Some((first + at, bytes));
+        }
+        self.ledger = batch.ledger;
+        self.weighed_ms = batch.weighed_ms;
+        self.sleep(world);
+        Ok(())
+    }
+
+    fn tell(&mut self, world: &mut World) -> Result<(), Stop> {
+        let answers = self
+            .batch
+            .as_mut()
+            .map(|batch| std::mem::take(&mut batch.answers));
+        for (to, reply, entry) in answers.unwrap_or_default() {
+            world.effect(21, entry.map_or(0, |(index, _)| index), None)?;
+            if let (Some((index, hash)), Reply::Recorded { id }) = (entry, &reply) {
+                world.oracle.recorded(index, hash, &world.disk)?;
+                self.known.insert(*id, (index, hash));
+            }
+            world.reply(to, reply);
+        }
+        Ok(())
+    }
+}
+
+impl Batch {
+    fn push(&mut self, line: Line, request: Option<Hash>) {
+        self.rows.push(LedgerRow {
+            line: line.text(),
+            hash: line.hash,
+            request,
+            weighed_ms: Some(self.weighed_ms),
+        });
+    }
+}
+
+fn broken(at: usize, error: &dyn std::fmt::Display) -> Stop {
+    Stop::Broken(format!("the ledger at entry {at}: {error}"))
+}
+
+fn line_of(rows: &[LedgerRow], at: usize) -> Result<Line, Stop> {
+    let text = rows.get(at).map(|row| row.line.as_str());
+    Line::parse(text.unwrap_or_default(), at as u64).map_err(|e| broken(at, &e))
+}
+
+fn founded(rows: &[LedgerRow]) -> Result<Ledger, Stop> {
+    let first = line_of(rows, 0)?;
+    Ledger::from_genesis(&first.entry).map_err(|e| broken(0, &e))
+}
+
+fn replay(mut ledger: Ledger, rows: &[LedgerRow], from: usize) -> Result<Ledger, Stop> {
+    let mut requests = BTreeSet::new();
+    for at in from..rows.len() {
+        let line = line_of(rows, at)?;
+        let applied = ledger.replay(&line.entry).map_err(|e| broken(at, &e))?;
+        hold!(
+            applied.hash == line.hash,
+            "entry {at} has another hash when it is replayed"
+        );
+        if let Body::Action(action) = &line.entry.body {
+            let once = requests.insert((action.action.account, action.action.nonce));
+            hold!(once, "entry {at} repeats an action");
+        }
+    }
+    Ok(ledger)
+}
+
+/// The whole journal, from its genesis, gives the state that the process has.
+///
+/// # Errors
+/// [`Stop::Broken`] if it does not.
+pub fn whole_replay(world: &World, ledger: &Ledger) -> Result<(), Stop> {
+    let rows = world.disk.ledger.durable();
+    let again = replay(founded(rows)?, rows, 1)?;
+    hold!(
+        again.state().hash() == ledger.state().hash() && again.head() == ledger.head(),
+        "replaying the whole journal gives another state"
+    );
+    Ok(())
+}

@@ -1,0 +1,106 @@
+// @ts-check
+// Nobody has to believe a coordinator, and nobody depends on it: a real tab trains, a mirror recomputes
+// everything, the coordinator is killed for good, the mirror takes the run over, and the same tab goes on
+// from the last round it agreed to. What a visitor sees of it is looked at on the way.
+//
+// Settings as for training.test.mjs.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { launch, scrollsSideways, shot, until } from "./support/browser.mjs";
+import { Coordinator } from "./support/coordinator.mjs";
+import { Volunteer } from "./support/volunteer.mjs";
+
+const MINUTE = 60_000;
+const BUDGET = Number(process.env.COVEY_BUDGET_MINUTES ?? 30) * MINUTE;
+const CONFIG = `
+assess_sequences = 0
+
+[run]
+name = "witnessed"
+
+[run.inner]
+steps = 4
+batch = 2
+peak_lr = 2e-3
+warmup = 10
+ramp = 5
+
+[run.rounds]
+window_ms = 45000
+grace_ms = 15000
+min_contributions = 1
+checkpoint_every = 3
+`;
+
+/** @type {Coordinator} */
+let coordinator;
+/** @type {Coordinator} */
+let mirror;
+/** @type {import("playwright-core").Browser} */
+let browser;
+
+before(async () => {
+  coordinator = await Coordinator.create(CONFIG);
+  mirror = await Coordinator.create(CONFIG);
+  await coordinator.start();
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await Promise.all([coordinator?.kill(), mirror?.kill()]);
+});
+
+test("a tab goes on with a mirror that takes the run over, from what it agreed to", { timeout: BUDGET }, async () => {
+  await mirror.follow(coordinator.url, "a library");
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: "light" });
+  const parameters = `share=100&backend=flex&coordinator=${encodeURIComponent(coordinator.url)}&coordinator=${encodeURIComponent(mirror.url)}`;
+  const tab = await Volunteer.join("tab", context, `${coordinator.url}/?${parameters}`);
+  await tab.sees("contributes", (self) => self.receipts.size >= 2, BUDGET);
+  await until("the tab is a witness", async () => (await coordinator.witnesses()).tabs.agree === 1, 2 * MINUTE);
+  const panel = tab.page.locator("#witnesses");
+  await until("the page shows both", async () => {
+    const words = await panel.innerText();
+    return words.includes("a library") && words.includes("One tab agrees");
+  }, MINUTE);
+  const old = await coordinator.run();
+  assert.deepEqual((await coordinator.witnesses()).disagreements, []);
+
+  // Both have recomputed everything there is; then the coordinator is gone for good.
+  await until("the mirror is level", async () => {
+    const [here, there] = await Promise.all([coordinator.run(), mirror.run()]);
+    await tab.look();
+    return here.round === there.round && tab.view?.theta_round === here.round;
+  }, 5 * MINUTE);
+  await coordinator.kill();
+  const agreed = await mirror.run();
+  const before = tab.receipts.size;
+  await mirror.kill();
+  await mirror.takeOver();
+  const taken = await mirror.run();
+  assert.notEqual(taken.coordinator, old.coordinator);
+  assert.equal(taken.base, agreed.base);
+
+  await tab.sees("goes on there", (self) => self.receipts.size >= before + 2 && self.view?.connection.connected, BUDGET);
+  assert.deepEqual(tab.errors, []);
+  assert.equal(tab.view?.run?.coordinator, taken.coordinator);
+  assert.deepEqual(tab.view?.handover, { old: old.coordinator, new: taken.coordinator, round: agreed.round, changed_here: true });
+  const records = await mirror.records();
+  for (const receipt of tab.receipts.values()) {
+    if (receipt.round >= records.length) continue;
+    assert.ok(records[receipt.round]?.contributions.some(({ packet }) => packet === receipt.packet), `receipt of round ${receipt.round}`);
+  }
+  for (const [round, theta] of tab.thetas) {
+    if (round > 0 && round <= records.length) assert.equal(records[round - 1]?.theta_after, theta, `weights before round ${round}`);
+  }
+  await until("the page says who coordinates", async () => (await panel.innerText()).includes("took it over"), MINUTE);
+  await panel.scrollIntoViewIfNeeded();
+  await shot(tab.page, "witnesses-light");
+  await tab.page.emulateMedia({ colorScheme: "dark" });
+  await shot(tab.page, "witnesses-dark");
+  await tab.page.setViewportSize({ width: 390, height: 844 });
+  await panel.scrollIntoViewIfNeeded();
+  assert.equal(await scrollsSideways(tab.page), false);
+  await shot(tab.page, "witnesses-390");
+});
