@@ -144,7 +144,18 @@ Scene.test("a_page_that_was_frozen_for_more_than_a_round_goes_on_when_it_thaws",
   const rounds = volunteer.view?.rounds_contributed ?? 0;
   const devtools = await context.newCDPSession(volunteer.page);
   await devtools.send("Page.setWebLifecycleState", { state: "frozen" });
-  await new Promise((resolve) => setTimeout(resolve, 45_000));
+  // That alone leaves the worker running here; a browser that saves energy stops all of the tab.
+  const system = await stage.scene.browser.newBrowserCDPSession();
+  const { processInfo } = await system.send("SystemInfo.getProcessInfo");
+  const tabs = processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
+  for (const tab of tabs) process.kill(tab, "SIGSTOP");
+  try {
+    const { length } = await stage.scene.coordinator.records();
+    await new Promise((resolve) => setTimeout(resolve, 45_000));
+    assert.ok((await stage.scene.coordinator.records()).length <= length + 1, "nobody worked meanwhile");
+  } finally {
+    for (const tab of tabs) process.kill(tab, "SIGCONT");
+  }
   await devtools.send("Page.setWebLifecycleState", { state: "active" });
   await volunteer.sees("is connected", (v) => v.view?.connection.connected, 3 * MINUTE);
   await contributes(volunteer);

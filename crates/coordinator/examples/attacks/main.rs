@@ -12,6 +12,7 @@
 mod arena;
 mod corpus;
 mod kinds;
+mod lies;
 mod peers;
 mod validators;
 

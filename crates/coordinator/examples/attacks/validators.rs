@@ -1,5 +1,5 @@
-//! Lying validators: ten of them judge the volunteers of a run that was just simulated, some invert the
-//! scores or favour friends, and the ledger's own Yuma consensus says who is paid.
+//! Lying validators: ten of them judge the volunteers of a run that was just simulated, some of them lie
+//! ([`Lie`]), and the ledger's own Yuma consensus says who is paid.
 //!
 //! Honest validators say what the coordinator's book said in each round, each a little differently, since
 //! each would try other packets on other text. One round is one epoch; the last one is repeated until the
@@ -10,45 +10,14 @@
 
 use covey_ledger::yuma::{Params, Validator, epoch};
 
+use crate::lies::Lie;
+
 /// Validators of the subnet, each with the same stake.
 const VALIDATORS: usize = 10;
 /// Epochs after the run's last round: bonds keep nine tenths of themselves, so this is far into settled.
 const SETTLING: usize = 60;
 /// Largest relative difference between two honest validators' weights.
 const SPREAD: f64 = 0.1;
-
-/// How a validator lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lie {
-    /// The best volunteer gets the least and the worst the most.
-    Inverted,
-    /// Everything to the hostile volunteers.
-    Friends,
-}
-
-impl Lie {
-    pub const ALL: [Self; 2] = [Self::Inverted, Self::Friends];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Inverted => "inverting scores",
-            Self::Friends => "favouring friends",
-        }
-    }
-
-    /// What a validator says that knows `honest` weights and who its friends are.
-    fn told(self, honest: &[u16], hostile: &[bool]) -> Vec<u16> {
-        let best = honest.iter().copied().max().unwrap_or(0);
-        honest
-            .iter()
-            .zip(hostile)
-            .map(|(weight, friend)| match self {
-                Self::Inverted => best - weight,
-                Self::Friends => u16::MAX * u16::from(*friend),
-            })
-            .collect()
-    }
-}
 
 /// What lying came to once bonds had settled.
 pub struct Fate {
@@ -90,16 +59,20 @@ fn one(said: &[Vec<u16>], hostile: &[bool], lie: Lie, liars: usize) -> (f64, f64
     ];
     let spoken = || said.iter().filter(|row| row.iter().any(|w| *w > 0));
     let epochs = spoken().chain(spoken().last().into_iter().cycle().take(SETTLING));
+    // A friend that does no work of its own.
+    let friend = hostile.iter().position(|hostile| *hostile).unwrap_or(0) as u32;
     let mut last = (0.0, f64::NAN);
+    let mut before: Vec<(u32, u16)> = Vec::new();
     for (time, honest) in epochs.enumerate() {
+        let honest: Vec<(u32, u16)> = (0u32..).zip(honest.iter().copied()).collect();
         for (number, validator) in validators.iter_mut().enumerate() {
-            let weights = if number < liars {
-                lie.told(honest, hostile)
+            validator.weights = if number < liars {
+                lie.weights(&honest, &before, friend)
             } else {
-                disturbed(honest, time * VALIDATORS + number)
+                disturbed(&honest, time * VALIDATORS + number)
             };
-            validator.weights = (0u32..).zip(weights).collect();
         }
+        before = honest;
         let outcome = epoch(hostile.len() as u32, &validators, &Params::default());
         for (validator, bonds) in validators.iter_mut().zip(outcome.bonds) {
             validator.bonds = bonds;
@@ -120,16 +93,16 @@ fn one(said: &[Vec<u16>], hostile: &[bool], lie: Lie, liars: usize) -> (f64, f64
 }
 
 /// An honest validator's own view: every weight off by at most half the spread either way.
-fn disturbed(honest: &[u16], seed: usize) -> Vec<u16> {
+fn disturbed(honest: &[(u32, u16)], seed: usize) -> Vec<(u32, u16)> {
     honest
         .iter()
-        .enumerate()
         .map(|(volunteer, weight)| {
-            let mut z = (seed as u64) << 32 | volunteer as u64;
+            let mut z = (seed as u64) << 32 | u64::from(*volunteer);
             z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
             z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
             let luck = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
-            (f64::from(*weight) * (1.0 + SPREAD * luck)) as u16
+            let told = f64::from(*weight) * (1.0 + SPREAD * luck);
+            (*volunteer, told as u16)
         })
         .collect()
 }
