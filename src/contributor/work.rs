@@ -328,11 +328,13 @@ impl Worker {
         let name = Hash::of(packet);
         let mut wait = 500.0;
         loop {
-            let link = self.shared.link.borrow();
-            // Whoever coordinates now signs the receipt.
-            let reached = link.client.clone().zip(link.info.clone());
-            drop(link);
-            let result = match (self.commit(open, name).await, reached) {
+            let committed = self.commit(open, name).await;
+            let reached = {
+                let link = self.shared.link.borrow();
+                // Whoever coordinates now signs the receipt.
+                link.client.clone().zip(link.info.clone())
+            };
+            let result = match (committed, reached) {
                 (Err(error), _) => Err(error),
                 (Ok(()), Some((client, info))) => client.upload(packet, &info.coordinator).await,
                 (Ok(()), None) => Err(ClientError::Network("not connected".into())),

@@ -113,7 +113,8 @@ async fn work(coordinator: &Coordinator, volunteer: &mut Volunteer) -> Option<Pa
     let run = coordinator.run().await;
     let round = run.round.0;
     volunteer.join(round).await;
-    let receipt = coordinator.upload(volunteer.packet(round, run.base)).await;
+    let sealed = volunteer.packet(round, run.base);
+    let receipt = volunteer.contribute(coordinator, sealed).await;
     let receipt = receipt.expect("accepted");
     receipt.verify(&run.coordinator).expect("signed");
     let signed = volunteer.closed(round).await;
@@ -171,9 +172,10 @@ async fn receipts_and_records_name_a_known_partner_and_its_page_survives_a_crash
 #[tokio::test]
 async fn a_credit_lasts_while_a_socket_is_being_opened_again() {
     let coordinator = start();
-    let (volunteer, _) = connect(&coordinator, 1, "example-blog").await;
+    let (mut volunteer, _) = connect(&coordinator, 1, "example-blog").await;
     let base = volunteer.run.base;
     let sealed = volunteer.packet(0, base);
+    volunteer.commit(&sealed).await.expect("committed");
     drop(volunteer);
     let receipt = coordinator.upload(sealed).await.expect("accepted");
     assert_eq!(receipt.partner, Some(id("example-blog")));
@@ -183,7 +185,8 @@ async fn a_credit_lasts_while_a_socket_is_being_opened_again() {
     let mut plain = coordinator.volunteer(2).await;
     drop(volunteer);
     let (base, _) = plain.opened(1).await;
-    let receipt = coordinator.upload(plain.packet(1, base)).await;
+    let sealed = plain.packet(1, base);
+    let receipt = plain.contribute(&coordinator, sealed).await;
     assert_eq!(receipt.expect("accepted").partner, None);
 }
 
@@ -275,7 +278,8 @@ async fn one_partners_crowd_leaves_room_for_everybody_elses() {
     let run = coordinator.run().await;
     again.join(run.round.0).await;
     let sealed = again.packet(run.round.0, run.base);
-    let (status, body) = coordinator.upload(sealed).await.expect_err("too many");
+    let refused = again.contribute(&coordinator, sealed).await;
+    let (status, body) = refused.expect_err("too many");
     assert_eq!((status, body.code), (429, ErrorCode::Busy));
     drop(again);
     // One join in a minute.

@@ -133,9 +133,10 @@ async fn round(coordinator: &Coordinator, all: &mut [Volunteer], number: u64) ->
     for volunteer in all.iter_mut() {
         volunteer.join(number).await;
     }
-    for (volunteer, base) in all.iter().zip(bases) {
+    for (volunteer, base) in all.iter_mut().zip(bases) {
         let packet = volunteer.packet(number, base);
-        coordinator.upload(packet).await.expect("a receipt");
+        let receipt = volunteer.contribute(coordinator, packet).await;
+        receipt.expect("a receipt");
     }
     let mut last = None;
     for volunteer in all.iter_mut() {
@@ -305,7 +306,7 @@ async fn a_staked_key_scores_others_work_and_no_sheet_is_lost() {
         round(&coordinator, &mut all, number).await;
     }
     let shown = public(&coordinator, 0).await;
-    assert_eq!(shown.sheets, [honest.clone()]);
+    assert_eq!(shown.sheets, std::slice::from_ref(&honest));
     assert!(shown.sheets[0].verify().is_ok());
     assert_eq!(shown.next, Round(1));
     assert_eq!(public(&coordinator, 1).await.next, Round(1));

@@ -43,9 +43,10 @@ async fn round(coordinator: &Coordinator) {
     }
     // Both have joined once the second hears of the window.
     volunteers[1].opened(open.round.0).await;
-    for volunteer in &volunteers {
+    for volunteer in &mut volunteers {
         let sealed = volunteer.packet(open.round.0, open.base);
-        coordinator.upload(sealed).await.expect("accepted");
+        let receipt = volunteer.contribute(coordinator, sealed).await;
+        receipt.expect("accepted");
     }
     volunteers[0].closed(open.round.0).await;
 }
@@ -490,7 +491,8 @@ async fn two_records_for_one_round_are_proof_that_anybody_can_check() {
 #[tokio::test]
 async fn a_hostile_server_costs_a_follower_no_more_than_its_limits() {
     let coordinator = rounds(1).await;
-    let cases: [(&str, fn(&[u8]) -> Said, &str); 5] = [
+    type Case = (&'static str, fn(&[u8]) -> Said, &'static str);
+    let cases: [Case; 5] = [
         ("/v1/run", |_| Said::Endless, "longer than"),
         ("/v1/records", |_| Said::Endless, "longer than"),
         ("/v1/ledger/entries", |_| Said::Endless, "longer than"),

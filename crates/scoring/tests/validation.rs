@@ -141,7 +141,7 @@ fn an_opinion_is_silent_at_first_and_then_names_those_whose_work_helped() {
 #[test]
 fn whoever_was_not_drawn_is_not_idle() {
     // Each round another three of the six.
-    let drawn = |round: u64| move |n: u8| (u64::from(n) + round) % 2 == 0;
+    let drawn = |round: u64| move |n: u8| (u64::from(n) + round).is_multiple_of(2);
     let opinion = after((0..12).map(|round| sheet(round, drawn(round))));
     assert_eq!(weights(&opinion), Some((1..=4).map(name).collect()));
 }

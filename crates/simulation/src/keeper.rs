@@ -90,11 +90,14 @@ pub fn genesis(wallets: usize) -> Genesis {
     }
 }
 
+/// What somebody is answered, and the ledger's position if it was read.
+type Answer = (Peer, Reply, Option<(u64, Hash)>);
+
 struct Batch {
     ledger: Ledger,
     weighed_ms: u64,
     rows: Vec<LedgerRow>,
-    answers: Vec<(Peer, Reply, Option<(u64, Hash)>)>,
+    answers: Vec<Answer>,
     /// Snapshot after the last epoch in it, and how many rows into the batch.
     snapshot: Option<(usize, Vec<u8>)>,
 }

@@ -58,7 +58,7 @@ fn one(said: &[Vec<u16>], hostile: &[bool], lie: Lie, liars: usize) -> (f64, f64
         VALIDATORS
     ];
     let spoken = || said.iter().filter(|row| row.iter().any(|w| *w > 0));
-    let epochs = spoken().chain(spoken().last().into_iter().cycle().take(SETTLING));
+    let epochs = spoken().chain(spoken().next_back().into_iter().cycle().take(SETTLING));
     // A friend that does no work of its own.
     let friend = hostile.iter().position(|hostile| *hostile).unwrap_or(0) as u32;
     let mut last = (0.0, f64::NAN);
