@@ -76,7 +76,8 @@ function findAction(value) {
 }
 
 before(async () => {
-  keys = await developmentKeys(process.env.COVEY_WWW ?? "", "//Bob");
+  // Two, so that the wallet asks which.
+  keys = await developmentKeys(process.env.COVEY_WWW ?? "", "//Bob", "//Charlie");
   coordinator = await Coordinator.create(CONFIG);
   await coordinator.start();
   browser = await launch();
@@ -139,7 +140,7 @@ test("its_scores_of_others_work_are_public", { timeout: 15 * MINUTE }, async () 
     }
   }
   await judge.look();
-  assert.equal(judge.receipts.size, 0, "it trains nothing");
+  assert.ok(judge.receipts.size <= 1, "it trains no more than what was under way when it was told to only validate");
 });
 
 test("weights_of_its_own_key_are_on_the_ledger_and_earn_dividends", { timeout: 25 * MINUTE }, async () => {
