@@ -588,7 +588,8 @@ describe("everyone can use it", () => {
     });
     await contribute(page, home.url);
     const module = await worker(page);
-    await module.tell(training(), { type: "loss", step: 1, loss: 5, tokens: 10 });
+    const connection = { url: home.url, connected: true, attempt: 0, retry_at_ms: null, error: null };
+    await module.tell(training({ connection }), { type: "loss", step: 1, loss: 5, tokens: 10 });
     await page.locator("#chart canvas").waitFor();
     assert.deepEqual(strangers, []);
     assert.deepEqual(errors, []);
