@@ -80,6 +80,10 @@ pub mod entry {
 /// an auditor ends with a prefix of the good one, and says so if anything is left over.
 ///
 /// The input is read four bytes at a time: what to do, to which line, at which place, with what.
+#[allow(
+    clippy::module_inception,
+    reason = "a target is named after what it reads"
+)]
 pub mod journal {
     use super::*;
 

@@ -258,6 +258,7 @@ impl Coordinator {
     }
 
     /// `kill -9` for a process that somebody else waits for.
+    #[allow(clippy::zombie_processes, reason = "whoever traces it waits for it")]
     pub fn disown(&mut self) {
         let mut child = self.child.take().expect("adopted");
         // It may have ended.
