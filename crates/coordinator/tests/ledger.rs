@@ -767,7 +767,7 @@ async fn listen(coordinator: &Coordinator) -> Socket {
     let (stream, _) = tokio_tungstenite::connect_async(url)
         .await
         .expect("a socket");
-    Socket { stream }
+    Socket::new(stream)
 }
 
 #[tokio::test]

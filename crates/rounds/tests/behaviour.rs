@@ -961,7 +961,7 @@ fn a_commitment_is_acknowledged_once_it_is_stored_and_only_then_is_its_packet_ta
         round: Round(0),
         packet: packet(1),
     };
-    assert_eq!(pledged(&mut machine, 1, 8), [told.clone()]);
+    assert_eq!(pledged(&mut machine, 1, 8), std::slice::from_ref(&told));
     assert_eq!(commit(&mut machine, 1, 9), [told], "the same again");
     let mut other = submission(&machine, 1);
     other.packet = packet(9);

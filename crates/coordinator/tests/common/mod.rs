@@ -263,10 +263,7 @@ impl Coordinator {
         let (stream, _) = connect_async(format!("ws://{}/v1/socket", self.address))
             .await
             .expect("a socket");
-        Socket {
-            stream,
-            kept: VecDeque::new(),
-        }
+        Socket::new(stream)
     }
 
     /// A volunteer that has been welcomed.
@@ -332,6 +329,11 @@ pub struct Socket {
 }
 
 impl Socket {
+    pub fn new(stream: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+        let kept = VecDeque::new();
+        Self { stream, kept }
+    }
+
     pub async fn send(&mut self, text: impl Into<String>) {
         let message = Message::text(text.into());
         self.stream.send(message).await.expect("sent");
