@@ -434,10 +434,8 @@ pub struct Socket {
 
 impl Socket {
     pub fn new(stream: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
-        Self {
-            stream,
-            kept: VecDeque::new(),
-        }
+        let kept = VecDeque::new();
+        Self { stream, kept }
     }
 
     pub async fn send(&mut self, text: impl Into<String>) {
