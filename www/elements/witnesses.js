@@ -24,6 +24,7 @@ const PLACES = {
   update: "the merged update is missing or not the one the record names",
   packet: "a contribution is not what its volunteer signed",
   contributions: "the record lists other contributions than were merged",
+  commitments: "a packet is not the one its volunteer committed to in time",
   weights: "the contributions add up to other weights than the record says",
   checkpoint: "the weights offered to newcomers are not the run\u2019s",
   equivocation: "two different records were signed for one round",

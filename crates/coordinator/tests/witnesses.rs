@@ -384,6 +384,8 @@ async fn a_coordinator_that_signs_what_is_not_so_is_found_out() {
     assert_eq!(found(&coordinator, lie).await, (Place::Weights, 1));
     let lie = sign(|record| record.contributions[0].tokens += 1);
     assert_eq!(found(&coordinator, lie).await, (Place::Contributions, 1));
+    let lie = sign(|record| record.commitments.clear());
+    assert_eq!(found(&coordinator, lie).await, (Place::Commitments, 1));
     let lie = sign(|record| record.previous = Some(Hash([9; 32])));
     assert_eq!(found(&coordinator, lie).await, (Place::Chain, 1));
     let lie = sign(|record| record.base = Hash([9; 32]));

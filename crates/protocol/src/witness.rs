@@ -56,6 +56,9 @@ pub enum Place {
     Packet,
     /// The record lists other contributions than its update holds.
     Contributions,
+    /// Something was merged or left out that its volunteer had not committed to, or a commitment is not
+    /// its volunteer's own.
+    Commitments,
     /// Merge and outer step give other weights.
     Weights,
     /// The checkpoint offered to newcomers is not the round's weights.
@@ -83,6 +86,7 @@ impl Place {
             Self::Update => "the merged update is missing or not the one the record names",
             Self::Packet => "a contribution is not what its volunteer signed",
             Self::Contributions => "the record lists other contributions than were merged",
+            Self::Commitments => "a packet is not the one its volunteer committed to in time",
             Self::Weights => "the contributions add up to other weights than the record says",
             Self::Checkpoint => "the weights offered to newcomers are not the run's",
             Self::Equivocation => "two different records were signed for one round",

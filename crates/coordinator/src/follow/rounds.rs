@@ -49,6 +49,8 @@ pub struct Rounds {
     /// Oldest first.
     pub checkpoints: Vec<Checkpoint>,
     kept: usize,
+    /// A record listed commitments: from then on every one has to.
+    commitments: bool,
     /// Everybody whose packet is in a record, merged or not.
     pub volunteers: BTreeSet<VolunteerId>,
 }
@@ -84,6 +86,7 @@ impl Rounds {
             record: None,
             checkpoints: position.checkpoints,
             kept,
+            commitments: false,
             volunteers: BTreeSet::new(),
             journal,
         };
@@ -104,6 +107,7 @@ impl Rounds {
         let merged = record.contributions.iter().map(|c| c.volunteer);
         let left_out = record.excluded.iter().map(|e| e.volunteer);
         self.volunteers.extend(merged.chain(left_out));
+        self.commitments |= !record.commitments.is_empty();
     }
 
     /// Takes in every record there is; gives how many were new.
@@ -275,6 +279,11 @@ impl Rounds {
         }
         if record.base != self.theta {
             return Err(finding(Place::Base, &self.theta, &record.base).into());
+        }
+        if (self.commitments || !record.commitments.is_empty())
+            && let Err(error) = record.check_commitments()
+        {
+            return Err(finding(Place::Commitments, &"commitments to all of it", &error).into());
         }
         let update = match record.update {
             None => None,
