@@ -208,14 +208,19 @@ async fn whoever_commits_and_never_reveals_is_in_the_record_and_in_the_book() {
         ..Extra::default()
     });
     let mut volunteer = coordinator.volunteer(1).await;
-    let base = volunteer.run.base;
-    let sealed = volunteer.packet(0, base);
+    // The book knows nobody who never delivered anything.
+    let sealed = volunteer.packet(0, volunteer.run.base);
+    let receipt = volunteer.contribute(&coordinator, sealed).await;
+    receipt.expect("accepted");
+    volunteer.closed(0).await;
+    let (base, _) = volunteer.opened(1).await;
+    let sealed = volunteer.packet(1, base);
     volunteer.commit(&sealed).await.expect("acknowledged");
-    let record = volunteer.closed(0).await.record;
+    let record = volunteer.closed(1).await.record;
     assert_eq!(record.contributions, []);
     assert_eq!(record.commitments.len(), 1);
     record.check_commitments().expect("signed by the volunteer");
-    volunteer.opened(1).await;
+    volunteer.opened(2).await;
     let scores: Scores = coordinator
         .get("/v1/scores")
         .await
@@ -225,9 +230,10 @@ async fn whoever_commits_and_never_reveals_is_in_the_record_and_in_the_book() {
     let known: Vec<_> = scores
         .volunteers
         .iter()
-        .map(|score| (score.volunteer, score.merged, score.idle))
+        .map(|score| (score.volunteer, score.idle))
         .collect();
-    assert_eq!(known, [(volunteer.identity.id(), 0, 0)]);
+    // Missing, which costs more than being idle.
+    assert_eq!(known, [(volunteer.identity.id(), 0)]);
     assert_eq!(
         coordinator.metric("covey_rounds_unassessed_total").await,
         0.0

@@ -120,13 +120,12 @@ impl Book {
     /// delivered nothing has nothing to lose: it gets no page, and no place in the ranking, whose cost
     /// grows with the square of those in it.
     pub fn observe(&mut self, rules: &Rules, round: Round, evidence: &[Evidence]) -> Verdicts {
-        let evidence: BTreeMap<VolunteerId, &Work> = evidence
+        let mut evidence: BTreeMap<VolunteerId, &Work> = evidence
             .iter()
             .map(|piece| (piece.volunteer, &piece.work))
-            .filter(|(volunteer, work)| {
-                **work != Work::Missing || self.peers.contains_key(volunteer)
-            })
             .collect();
+        evidence
+            .retain(|volunteer, work| **work != Work::Missing || self.peers.contains_key(volunteer));
         let screened: BTreeMap<VolunteerId, Option<ExclusionReason>> = evidence
             .iter()
             .filter_map(|(volunteer, work)| match work {

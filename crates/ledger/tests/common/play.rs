@@ -728,13 +728,13 @@ impl Play {
             21 => Call::AnnounceColdkeySwap {
                 new_coldkey_hash: hash_of(&who(a)),
             },
+            28 => Call::SetRevenueShare {
+                netuid: netuid(a),
+                partner: (!flag || c % 4 > 0).then(|| who(b)),
+                share: u16::from(c) * 150,
+            },
             22 => match c % 4 {
                 0 => Call::CancelColdkeySwap {},
-                28 => Call::SetRevenueShare {
-                    netuid: netuid(a),
-                    partner: (!flag || c % 4 > 0).then(|| who(b)),
-                    share: u16::from(c) * 150,
-                },
                 _ => Call::SwapColdkeyAnnounced {
                     new_coldkey: self.announced.get(&me).copied().unwrap_or(who(a)),
                 },
