@@ -124,8 +124,9 @@ impl Book {
             .iter()
             .map(|piece| (piece.volunteer, &piece.work))
             .collect();
-        evidence
-            .retain(|volunteer, work| **work != Work::Missing || self.peers.contains_key(volunteer));
+        evidence.retain(|volunteer, work| {
+            **work != Work::Missing || self.peers.contains_key(volunteer)
+        });
         let screened: BTreeMap<VolunteerId, Option<ExclusionReason>> = evidence
             .iter()
             .filter_map(|(volunteer, work)| match work {
