@@ -645,17 +645,31 @@ describe("everyone can read it", () => {
     });
   }
 
+  on("what_went_wrong_is_said_in_the_visitors_language", async ({ page, home, show }) => {
+    home.answers["/module/covey_bg.wasm"] = (_, response) => { response.writeHead(404); response.end(); };
+    await show('<covey-contribute lang="de"></covey-contribute>');
+    const frame = await asking(page, home);
+    // The program fails so soon that Stop may never be seen.
+    await until("it gives up", async () => {
+      await frame.locator("#contribute").click({ timeout: 2000 }).catch(() => {});
+      return frame.getByText("Das Programm wurde noch nicht gebaut").isVisible();
+    }, WITHIN, 300);
+  });
+
   on("every_language_has_every_word", async ({ page, home }) => {
     await page.goto(`${home.url}/embed.html`);
     const lacking = await page.evaluate(async () => {
       const { LANGUAGES } = await import(/** @type {string} */ ("/embed/words.js"));
       const { words: english } = await import(/** @type {string} */ ("/embed/words/en.js"));
+      const { CODES } = await import(/** @type {string} */ ("/app/problems.js"));
+      const titles = CODES.map((/** @type {string} */ code) => `x_${code}`);
       const slots = (/** @type {string} */ text) => (text.match(/\{\w+\}/g) ?? []).sort().join();
       const found = [];
       for (const language of LANGUAGES) {
         const { words } = await import(`/embed/words/${language}.js`);
         for (const [key, text] of Object.entries(english)) if (!words[key] || slots(words[key]) !== slots(/** @type {string} */ (text))) found.push(`${language}.${key}`);
-        for (const key of Object.keys(words)) if (!(key in english)) found.push(`${language}.${key} (unknown)`);
+        if (language !== "en") for (const key of titles) if (!words[key]) found.push(`${language}.${key}`);
+        for (const key of Object.keys(words)) if (!(key in english) && !titles.includes(key)) found.push(`${language}.${key} (unknown)`);
       }
       return found;
     });

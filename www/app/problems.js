@@ -190,6 +190,9 @@ const WORDS = {
   },
 };
 
+/** Every code there are words for. */
+export const CODES = Object.keys(WORDS);
+
 /**
  * The problem with a code; a report's own message and remedy win over the general words.
  * @param {string} code

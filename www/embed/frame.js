@@ -316,6 +316,9 @@ function tell() {
   channel.tell(said);
 }
 
+/** What went wrong, as a title. @param {import("../app/problems.js").Problem} problem */
+const titled = ({ code, title }) => words[`x_${code}`] ?? title;
+
 /** The state as a sentence. @param {string} state @param {string | null} reason */
 function sentence(state, reason) {
   const view = work?.view;
@@ -346,7 +349,7 @@ function draw() {
   pause.disabled = state === "stopping" || !work;
   stop.disabled = state === "stopping";
   setText(pause, work?.causes.has("visitor") ? words.resume : words.pause);
-  setText(note, consented ? "" : work?.problem ? `${words.s_failed}. ${work.problem.title}.` : barred && barred !== "loading_run" ? fill(words[barred], values) : hint ? words[hint] : "");
+  setText(note, consented ? "" : work?.problem ? `${words.s_failed}. ${titled(work.problem)}.` : barred && barred !== "loading_run" ? fill(words[barred], values) : hint ? words[hint] : "");
 
   if (!consented) return;
   const said = sentence(state, reason);

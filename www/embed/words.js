@@ -6,8 +6,11 @@ import { words as english } from "./words/en.js";
 
 export { english };
 
-/** @typedef {typeof english} Words */
-/** @typedef {keyof Words} Word */
+/**
+ * `x_` and a problem's code is that problem's title; the English ones are the problems' own.
+ * @typedef {typeof english & {[title: `x_${string}`]: string}} Words
+ */
+/** @typedef {keyof typeof english} Word */
 
 /** Languages there are words in. A language is its first part: `zh-TW` reads `zh`. */
 export const LANGUAGES = ["en", "de", "es", "fr", "zh", "ar"];
