@@ -13,6 +13,7 @@ mod dirs;
 mod node;
 mod package;
 mod shell;
+mod source_map;
 mod start;
 mod system;
 mod test;

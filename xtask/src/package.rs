@@ -23,7 +23,7 @@ use crate::{
     dirs::{self, Dirs},
     node,
     shell::{self, Steps},
-    wasm,
+    source_map, wasm,
 };
 
 /// The training program, which the package's code checks before it runs.
@@ -93,6 +93,17 @@ fn assemble(dirs: &Dirs, version: &str) -> Result<PathBuf> {
     )?;
     fs::write(dist.join("release.js"), release(version, &hashes)?)?;
     loader_is_small(&versioned)?;
+    source_map::beside(&dist, |name| {
+        let shared = SHARED.iter().find(|(_, to)| *to == name);
+        match shared {
+            Some((from, _)) => Some(format!("www/{from}")),
+            None => source
+                .join("src")
+                .join(name)
+                .is_file()
+                .then(|| format!("pkg/src/{name}")),
+        }
+    })?;
     Ok(dist)
 }
 
