@@ -67,7 +67,7 @@ let credited = null;
 let work = null;
 let told = "";
 let progressTold = "";
-let progressAt = 0;
+let progressAt = -Infinity;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let coveredSince;
 
