@@ -24,7 +24,7 @@ use crate::{
     RUN, Sabotage, Stop,
     disk::LedgerRow,
     oracle::hold,
-    process::rules,
+    settings::rules,
     volunteer::number_of,
     wallet,
     world::{Event, Peer, Reply, START_MS, World},

@@ -17,6 +17,7 @@ mod disk;
 mod keeper;
 mod oracle;
 mod process;
+mod settings;
 mod task;
 mod volunteer;
 mod wallet;
