@@ -7,23 +7,21 @@ use std::{
 };
 
 use covey_ledger::{
-    AccountId, Alpha, Height, KeyType, Ledger, Rao,
+    AccountId, Height, Ledger,
     call::{APP, Action, Call, SignedAction},
-    genesis::{Genesis, GenesisStake, GenesisSubnet, RUN as SUBNET},
-    governance::Role,
-    journal::{Body, Line},
-    params::{Rules, Schedule},
+    genesis::RUN as SUBNET,
+    journal::Line,
     signing::keys::Keypair,
     supply,
-    units::UNIT,
 };
-use covey_protocol::{Hash, Identity};
+use covey_protocol::Hash;
 use covey_scoring::Book;
 
 use crate::{
-    RUN, Sabotage, Stop,
+    Deed, Sabotage, Stop,
     disk::LedgerRow,
-    oracle::hold,
+    founding::{coordinator, genesis},
+    replay::{broken, founded, line_of, replay, whole_replay},
     settings::rules,
     volunteer::number_of,
     wallet,
@@ -32,63 +30,8 @@ use crate::{
 
 /// Requests recorded with one write.
 const GROUP: usize = 64;
-/// Blocks of twelve seconds in an epoch: a handful of rounds.
-const TEMPO: u64 = 10;
 /// Lives between two replays of the whole journal.
 const WHOLE_REPLAY: u64 = 8;
-
-/// The coordinator's key, which is a validator's hotkey.
-pub fn coordinator() -> Keypair {
-    let identity = Identity::from_secret([42; 32]);
-    Keypair::from_seed(KeyType::Ed25519, identity.secret())
-}
-
-pub fn genesis(wallets: usize) -> Genesis {
-    let coordinator = coordinator().account();
-    let owner = wallet::key(0).account();
-    let stake = |coldkey, hotkey, alpha: u64| GenesisStake {
-        coldkey,
-        hotkey,
-        alpha: Alpha(alpha * UNIT),
-    };
-    let mut stakes = vec![
-        stake(coordinator, coordinator, 1_000),
-        stake(owner, wallet::manager(0), 1_000),
-    ];
-    let people = (1..wallets.max(3)).map(wallet::key);
-    stakes.extend(people.map(|key| stake(key.account(), wallet::manager(1), 100)));
-    Genesis {
-        chain: RUN,
-        development: false,
-        started_ms: START_MS,
-        schedule: Schedule {
-            tempo: TEMPO,
-            least_notice: 10,
-            ..Schedule::default()
-        },
-        rules: Rules {
-            unlock_cliff: 20,
-            unlock_release: 40,
-            takeover_notice: 20,
-            governance_notice: 20,
-            coldkey_swap_delay: 20,
-            ..Rules::default()
-        },
-        accounts: (0..wallets.max(3))
-            .map(|number| (wallet::key(number).account(), Rao(1_000 * UNIT)))
-            .collect(),
-        subnet: GenesisSubnet {
-            owner,
-            owner_hotkey: wallet::manager(0),
-            tao: Rao(10_000 * UNIT),
-            alpha: Alpha(20_000 * UNIT),
-            stakes,
-        },
-        council: vec![wallet::key(1).account(), wallet::key(2).account()],
-        threshold: 2,
-        roles: vec![(Role::Moderator, wallet::key(1).account())],
-    }
-}
 
 /// What somebody is answered, and the ledger's position if it was read.
 type Answer = (Peer, Reply, Option<(u64, Hash)>);
@@ -218,7 +161,11 @@ impl Keeper {
         }
         let writes = !batch.rows.is_empty() || !batch.answers.is_empty();
         if writes {
-            world.effect(20, batch.ledger.len(), Some(&batch.ledger.head()))?;
+            world.effect(
+                Deed::Entries,
+                batch.ledger.len(),
+                Some(&batch.ledger.head()),
+            )?;
             if world.write_fails() {
                 // Nobody is answered; they ask again. What is due is tried again in a while.
                 let life = self.life;
@@ -338,7 +285,7 @@ impl Keeper {
             .as_mut()
             .map(|batch| std::mem::take(&mut batch.answers));
         for (to, reply, entry) in answers.unwrap_or_default() {
-            world.effect(21, entry.map_or(0, |(index, _)| index), None)?;
+            world.effect(Deed::Answer, entry.map_or(0, |(index, _)| index), None)?;
             if let (Some((index, hash)), Reply::Recorded { id }) = (entry, &reply) {
                 world.oracle.recorded(index, hash, &world.disk)?;
                 self.known.insert(*id, (index, hash));
@@ -358,49 +305,4 @@ impl Batch {
             weighed_ms: Some(self.weighed_ms),
         });
     }
-}
-
-fn broken(at: usize, error: &dyn std::fmt::Display) -> Stop {
-    Stop::Broken(format!("the ledger at entry {at}: {error}"))
-}
-
-fn line_of(rows: &[LedgerRow], at: usize) -> Result<Line, Stop> {
-    let text = rows.get(at).map(|row| row.line.as_str());
-    Line::parse(text.unwrap_or_default(), at as u64).map_err(|e| broken(at, &e))
-}
-
-fn founded(rows: &[LedgerRow]) -> Result<Ledger, Stop> {
-    let first = line_of(rows, 0)?;
-    Ledger::from_genesis(&first.entry).map_err(|e| broken(0, &e))
-}
-
-fn replay(mut ledger: Ledger, rows: &[LedgerRow], from: usize) -> Result<Ledger, Stop> {
-    let mut requests = BTreeSet::new();
-    for at in from..rows.len() {
-        let line = line_of(rows, at)?;
-        let applied = ledger.replay(&line.entry).map_err(|e| broken(at, &e))?;
-        hold!(
-            applied.hash == line.hash,
-            "entry {at} has another hash when it is replayed"
-        );
-        if let Body::Action(action) = &line.entry.body {
-            let once = requests.insert((action.action.account, action.action.nonce));
-            hold!(once, "entry {at} repeats an action");
-        }
-    }
-    Ok(ledger)
-}
-
-/// The whole journal, from its genesis, gives the state that the process has.
-///
-/// # Errors
-/// [`Stop::Broken`] if it does not.
-pub fn whole_replay(world: &World, ledger: &Ledger) -> Result<(), Stop> {
-    let rows = world.disk.ledger.durable();
-    let again = replay(founded(rows)?, rows, 1)?;
-    hold!(
-        again.state().hash() == ledger.state().hash() && again.head() == ledger.head(),
-        "replaying the whole journal gives another state"
-    );
-    Ok(())
 }

@@ -12,25 +12,31 @@
 //! What a reader would get wrong: a run that ends well shows little by itself. [`Sabotage`] breaks the
 //! process in ways the oracle must notice, and a test sees to it that it does.
 
+mod deed;
 mod dice;
 mod disk;
+mod founding;
 mod keeper;
 mod oracle;
 mod process;
+mod queue;
+mod replay;
 mod settings;
 mod task;
 mod volunteer;
 mod wallet;
 mod world;
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use covey_ledger::{AccountId, genesis::RUN as SUBNET};
 use covey_protocol::{Hash, Round};
 
-use keeper::whole_replay;
+pub use deed::{Crash, Deed};
+
 use oracle::hold;
 use process::Process;
+use replay::whole_replay;
 use volunteer::{Kind, Volunteer, id};
 use wallet::Wallet;
 use world::{Event, Peer, World};
@@ -49,8 +55,7 @@ pub struct Options {
     pub rounds: u64,
     /// Hostile volunteers of a thousand.
     pub hostile: u64,
-    /// Dies at exactly this effect and never else, in place of by chance.
-    pub crash_at: Option<u64>,
+    pub crash: Crash,
     pub sabotage: Option<Sabotage>,
 }
 
@@ -62,7 +67,7 @@ impl Options {
             volunteers,
             rounds,
             hostile: 150,
-            crash_at: None,
+            crash: Crash::ByChance,
             sabotage: None,
         }
     }
@@ -102,7 +107,7 @@ impl fmt::Display for Failure {
             volunteers,
             rounds,
             hostile,
-            crash_at,
+            crash,
             ..
         } = self.options;
         write!(
@@ -112,7 +117,12 @@ impl fmt::Display for Failure {
              --hostile {hostile}",
             self.rounds, self.at_ms, self.what
         )?;
-        crash_at.map_or(Ok(()), |at| write!(f, " --crash-at {at}"))
+        match crash {
+            Crash::ByChance => Ok(()),
+            Crash::At(at) => write!(f, " --crash-at {at}"),
+            // No run has so many.
+            Crash::AtKind(..) | Crash::Never => write!(f, " --crash-at {}", u64::MAX),
+        }
     }
 }
 
@@ -127,6 +137,8 @@ pub struct Report {
     pub virtual_ms: u64,
     pub events: u64,
     pub effects: u64,
+    /// How often each kind of deed was done, or begun.
+    pub deeds: BTreeMap<Deed, u64>,
     pub crashes: u64,
     pub acknowledged: u64,
     pub merged: u64,
@@ -156,7 +168,14 @@ pub struct Report {
 pub fn run(options: Options) -> Result<Report, Failure> {
     let mut simulation = Simulation::new(options);
     simulation.run().map_err(|stop| Failure {
-        options,
+        options: Options {
+            // The command line knows no kinds, so it is told which of all deeds it was.
+            crash: match (options.crash, simulation.world.died_at) {
+                (Crash::AtKind(..), Some(at)) => Crash::At(at),
+                (crash, _) => crash,
+            },
+            ..options
+        },
         at_ms: simulation.world.now - world::START_MS,
         rounds: simulation.world.oracle.rounds(),
         what: match stop {
@@ -365,6 +384,7 @@ impl Simulation {
             virtual_ms: world.now - world::START_MS,
             events: self.events,
             effects: world.effects,
+            deeds: world.deeds.clone(),
             crashes: self.crashes,
             acknowledged: tallies.iter().map(|tally| tally.acknowledged).sum(),
             merged: tallies.iter().map(|tally| tally.merged).sum(),

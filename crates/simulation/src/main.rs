@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Instant};
 
-use covey_simulation::{Options, Report, run};
+use covey_simulation::{Crash, Options, Report, run};
 
 const USAGE: &str = "\
 Simulates whole runs on a virtual clock, network and disk. All of these take a number:
@@ -26,7 +26,7 @@ fn arguments() -> Result<(Options, u64), String> {
             "--volunteers" => options.volunteers = value as usize,
             "--rounds" => options.rounds = value,
             "--hostile" => options.hostile = value,
-            "--crash-at" => options.crash_at = Some(value),
+            "--crash-at" => options.crash = Crash::At(value),
             _ => return Err(format!("{name} is unknown")),
         }
     }

@@ -23,6 +23,7 @@ use crate::{
     RUN, Stop,
     keeper::Keeper,
     settings::round_bound_ms,
+    task::Lesson,
     volunteer::id,
     world::{self, Packet, Peer, Request, World},
 };
@@ -39,6 +40,8 @@ pub struct Process {
     judged: Option<Rc<Book>>,
     theta: Rc<Vec<f32>>,
     merged: Option<Rc<Vec<f32>>>,
+    /// What is to be learnt from `theta`, once somebody asked.
+    lesson: Option<Rc<Lesson>>,
     uploads: BTreeMap<Ticket, (Peer, Packet)>,
     next_ticket: u64,
     sessions: BTreeMap<usize, u64>,
@@ -61,6 +64,14 @@ impl Process {
 
     pub fn theta(&self) -> &[f32] {
         &self.theta
+    }
+
+    fn lesson(&mut self, world: &World, round: Round) -> Rc<Lesson> {
+        let known = self.lesson.take();
+        let known = known.filter(|lesson| lesson.is_of(&self.theta, round));
+        let lesson = known.unwrap_or_else(|| Rc::new(world.task.lesson(&self.theta, round)));
+        self.lesson = Some(Rc::clone(&lesson));
+        lesson
     }
 
     pub fn book(&self) -> &Book {

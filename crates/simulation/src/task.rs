@@ -5,6 +5,8 @@
 //! few entries, as those of a real model do. Compression, checks, merge and outer step are the real ones.
 //! The target moves so that there is work for thousands of rounds.
 
+use std::rc::Rc;
+
 use covey_compression::{
     AggregateMode, CodecConfig, ModelCodec, SparseUpdate, TensorShape, aggregate::outer_step,
     generator::generate,
@@ -37,6 +39,31 @@ pub enum Content {
 pub struct Task {
     codec: ModelCodec,
     seed: u64,
+    /// Where in its turn each weight's target begins.
+    phases: Vec<f32>,
+}
+
+/// What there is to learn in one round from given weights; worked out once for all who look at it.
+pub struct Lesson {
+    round: Round,
+    theta: Rc<Vec<f32>>,
+    target: Vec<f32>,
+    /// What is left to learn: weights minus target.
+    error: Vec<f32>,
+    size: f32,
+}
+
+/// How a round's packets are tried, each with the same data of nobody.
+pub struct Trial<'a> {
+    task: &'a Task,
+    lesson: &'a Lesson,
+    elsewhere: Pull,
+}
+
+/// Data, as what they add to the error, and the loss on them before an update.
+struct Pull {
+    pull: Vec<f32>,
+    before: f64,
 }
 
 impl Task {
@@ -46,6 +73,7 @@ impl Task {
         Self {
             codec: codec.expect("the shape can be cut"),
             seed,
+            phases: generate(seed, COUNT, 1.0),
         }
     }
 
@@ -55,8 +83,7 @@ impl Task {
 
     /// Where the weights should be in a round: every one goes up and down at a pace of its own.
     fn target(&self, round: Round) -> Vec<f32> {
-        let phases = generate(self.seed, COUNT, 1.0);
-        phases
+        self.phases
             .iter()
             .enumerate()
             .map(|(at, phase)| {
@@ -68,35 +95,37 @@ impl Task {
             .collect()
     }
 
-    /// What is left to learn: weights minus target.
-    fn error(&self, theta: &[f32], round: Round) -> Vec<f32> {
-        theta
-            .iter()
-            .zip(self.target(round))
-            .map(|(w, t)| w - t)
-            .collect()
+    pub fn lesson(&self, theta: &Rc<Vec<f32>>, round: Round) -> Lesson {
+        let target = self.target(round);
+        let error = minus(theta, &target);
+        Lesson {
+            round,
+            theta: Rc::clone(theta),
+            target,
+            size: size(&error),
+            error,
+        }
     }
 
     /// A worker's own view of the error: its data pull it elsewhere.
-    fn own(&self, error: &[f32], worker: u64, round: Round, weight: f32) -> Vec<f32> {
-        let seed = self.seed ^ worker.wrapping_mul(0x9E37_79B9) ^ round.0 << 24;
-        let noise = generate(seed, COUNT, 2.6 * f64::from(size(error)));
-        error
-            .iter()
-            .zip(noise)
-            .map(|(x, n)| x + weight * n)
-            .collect()
+    fn own(&self, lesson: &Lesson, worker: u64, weight: f32) -> Vec<f32> {
+        let seed = self.seed ^ worker.wrapping_mul(0x9E37_79B9) ^ lesson.round.0 << 24;
+        let noise = generate(seed, COUNT, 2.6 * f64::from(lesson.size));
+        let own = lesson.error.iter().zip(noise);
+        own.map(|(x, n)| x + weight * n).collect()
     }
 
-    /// A payload made from weights `theta`.
-    pub fn payload(&self, content: Content, worker: u64, theta: &[f32], round: Round) -> Vec<u8> {
-        let error = self.error(theta, round);
-        let honest = || self.own(&error, worker, round, 1.0);
+    /// A payload made from a lesson's weights.
+    pub fn payload(&self, content: Content, worker: u64, lesson: &Lesson) -> Vec<u8> {
+        let honest = || self.own(lesson, worker, 1.0);
         let delta: Vec<f32> = match content {
             Content::Honest => honest().iter().map(|x| STEP * x).collect(),
             Content::Flipped => honest().iter().map(|x| -STEP * x).collect(),
             Content::Scaled => honest().iter().map(|x| 20.0 * STEP * x).collect(),
-            Content::Noise => generate(worker ^ round.0 << 20, COUNT, f64::from(size(&error))),
+            Content::Noise => {
+                let seed = worker ^ lesson.round.0 << 20;
+                generate(seed, COUNT, f64::from(lesson.size))
+            }
             Content::Zeros | Content::Same(_) => vec![0.0; COUNT],
         };
         let compressed = self.codec.compress(&delta, &vec![0.0; COUNT]);
@@ -109,31 +138,22 @@ impl Task {
             .expect("a payload that was admitted")
     }
 
-    /// What one update alone does to the loss, on the worker's data and elsewhere.
-    pub fn evaluate(
-        &self,
-        theta: &[f32],
-        update: &SparseUpdate,
-        worker: u64,
-        round: Round,
-        probe: &Hash,
-    ) -> Evaluation {
-        let mut after = theta.to_vec();
-        let rate = -(EVALUATION_SHARE as f32);
-        update.add_into(&mut after, rate).expect("one model");
-        let (before, after) = (self.error(theta, round), self.error(&after, round));
-        let score = |worker: u64, weight: f32| {
-            let before_own = self.own(&before, worker, round, weight);
-            // The same data before and after, so the same pull.
-            let pull = before_own.iter().zip(&before).map(|(own, x)| own - x);
-            let after_own: Vec<f32> = after.iter().zip(pull).map(|(x, n)| x + n).collect();
-            loss_score(loss(&before_own), loss(&after_own)).unwrap_or(f64::NEG_INFINITY)
-        };
+    /// The trial of a round's packets, on the data of their workers and on other data that `probe` decides.
+    pub fn trial<'a>(&'a self, lesson: &'a Lesson, probe: &Hash) -> Trial<'a> {
         let [a, b, c, d, ..] = probe.0;
         let elsewhere = u64::from(u32::from_le_bytes([a, b, c, d])) | 1 << 40;
-        Evaluation {
-            own: score(worker, 0.5),
-            random: score(elsewhere, 0.2),
+        Trial {
+            task: self,
+            lesson,
+            elsewhere: self.pull(lesson, elsewhere, 0.2),
+        }
+    }
+
+    fn pull(&self, lesson: &Lesson, worker: u64, weight: f32) -> Pull {
+        let own = self.own(lesson, worker, weight);
+        Pull {
+            before: loss(&own),
+            pull: minus(&own, &lesson.error),
         }
     }
 
@@ -149,8 +169,38 @@ impl Task {
 
     /// The loss of weights in a round: how well the run is doing.
     pub fn loss(&self, theta: &[f32], round: Round) -> f64 {
-        loss(&self.error(theta, round))
+        loss(&minus(theta, &self.target(round)))
     }
+}
+
+impl Lesson {
+    pub fn is_of(&self, theta: &Rc<Vec<f32>>, round: Round) -> bool {
+        self.round == round && Rc::ptr_eq(&self.theta, theta)
+    }
+}
+
+impl Trial<'_> {
+    /// What one update alone does to the loss, on the worker's data and elsewhere.
+    pub fn evaluate(&self, update: &SparseUpdate, worker: u64) -> Evaluation {
+        let mut after = self.lesson.theta.to_vec();
+        let rate = -(EVALUATION_SHARE as f32);
+        update.add_into(&mut after, rate).expect("one model");
+        let after = minus(&after, &self.lesson.target);
+        let score = |data: &Pull| {
+            // The same data before and after, so the same pull.
+            let after = after.iter().zip(&data.pull);
+            let after: Vec<f32> = after.map(|(x, n)| x + n).collect();
+            loss_score(data.before, loss(&after)).unwrap_or(f64::NEG_INFINITY)
+        };
+        Evaluation {
+            own: score(&self.task.pull(self.lesson, worker, 0.5)),
+            random: score(&self.elsewhere),
+        }
+    }
+}
+
+fn minus(a: &[f32], b: &[f32]) -> Vec<f32> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
 fn loss(error: &[f32]) -> f64 {

@@ -126,7 +126,7 @@ impl Wallet {
     fn call(&self, world: &mut World) -> Call {
         let netuid = SUBNET;
         let hotkeys = [
-            crate::keeper::coordinator().account(),
+            crate::founding::coordinator().account(),
             manager(0),
             manager(1),
         ];

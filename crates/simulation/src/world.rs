@@ -3,17 +3,18 @@
 //! Nothing happens but what was put into one queue, ordered by time and then by when it was put there. So
 //! a seed decides everything, and every effect goes into a digest that two runs of a seed must share.
 
-use std::{cmp::Reverse, collections::BinaryHeap, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc};
 
 use covey_ledger::call::SignedAction;
 use covey_protocol::{Hash, Round, http::ErrorCode};
 
 use crate::{
-    Options, Sabotage, Stop,
+    Crash, Deed, Options, Sabotage, Stop,
     dice::Dice,
     disk::Disk,
     oracle::Oracle,
     process::Job,
+    queue::Queue,
     task::{Content, Task},
 };
 
@@ -189,32 +190,6 @@ pub enum Event {
     Partition,
 }
 
-struct Scheduled {
-    at: u64,
-    number: u64,
-    event: Event,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        Reverse((self.at, self.number)).cmp(&Reverse((other.at, other.number)))
-    }
-}
-
 pub struct World {
     pub now: u64,
     pub dice: Dice,
@@ -223,13 +198,15 @@ pub struct World {
     pub oracle: Oracle,
     pub task: Task,
     pub sabotage: Option<Sabotage>,
-    /// Effects carried out so far: the places where the process may die.
+    /// Deeds so far: the places where the process may die.
     pub effects: u64,
-    crash_at: Option<u64>,
+    pub deeds: BTreeMap<Deed, u64>,
+    crash: Crash,
+    /// Where it died last.
+    pub died_at: Option<u64>,
     /// Once it is over nothing fails any more.
     pub calm: bool,
-    queue: BinaryHeap<Scheduled>,
-    scheduled: u64,
+    queue: Queue,
     /// Until when a volunteer is cut off.
     cut_until: Vec<u64>,
     pub wallets: usize,
@@ -243,9 +220,9 @@ impl World {
         Self {
             now: START_MS,
             faults: Faults {
-                crash_one_in: match options.crash_at {
-                    Some(_) => 0,
-                    None => faults.crash_one_in,
+                crash_one_in: match options.crash {
+                    Crash::ByChance => faults.crash_one_in,
+                    Crash::At(_) | Crash::AtKind(..) | Crash::Never => 0,
                 },
                 ..faults
             },
@@ -254,10 +231,11 @@ impl World {
             task: Task::new(dice.number()),
             sabotage: options.sabotage,
             effects: 0,
-            crash_at: options.crash_at,
+            deeds: BTreeMap::new(),
+            crash: options.crash,
+            died_at: None,
             calm: false,
-            queue: BinaryHeap::new(),
-            scheduled: 0,
+            queue: Queue::default(),
             cut_until: vec![0; options.volunteers],
             wallets: 24,
             digest: blake3::Hasher::new(),
@@ -266,17 +244,12 @@ impl World {
     }
 
     pub fn after(&mut self, delay_ms: u64, event: Event) {
-        self.scheduled += 1;
-        self.queue.push(Scheduled {
-            at: self.now + delay_ms,
-            number: self.scheduled,
-            event,
-        });
+        self.queue.push(self.now + delay_ms, event);
     }
 
     /// The next thing to happen; time goes on to it.
     pub fn next(&mut self) -> Option<Event> {
-        let Scheduled { at, event, .. } = self.queue.pop()?;
+        let (at, event) = self.queue.pop()?;
         self.now = at;
         Some(event)
     }
@@ -339,23 +312,31 @@ impl World {
         self.cut_until.fill(0);
     }
 
-    /// One effect is about to be carried out: it is part of the digest, and the process may die before it.
+    /// One deed is about to be done: it is part of the digest, and the process may die before it.
     ///
     /// # Errors
     /// [`Stop::Crash`].
-    pub fn effect(&mut self, kind: u8, number: u64, hash: Option<&Hash>) -> Result<(), Stop> {
+    pub fn effect(&mut self, deed: Deed, number: u64, hash: Option<&Hash>) -> Result<(), Stop> {
         self.effects += 1;
-        self.digest.update(&[kind]);
+        let times = self.deeds.entry(deed).or_default();
+        *times += 1;
+        self.digest.update(&[deed as u8]);
         self.digest.update(&self.now.to_le_bytes());
         self.digest.update(&number.to_le_bytes());
         if let Some(hash) = hash {
             self.digest.update(&hash.0);
         }
-        let dies = match self.crash_at {
-            Some(at) => self.effects == at,
-            None => !self.calm && self.dice.one_in(self.faults.crash_one_in),
+        let dies = match self.crash {
+            Crash::At(at) => self.effects == at,
+            Crash::AtKind(kind, at) => deed == kind && *times == at,
+            Crash::Never => false,
+            Crash::ByChance => !self.calm && self.dice.one_in(self.faults.crash_one_in),
         };
-        if dies { Err(Stop::Crash) } else { Ok(()) }
+        if dies {
+            self.died_at = Some(self.effects);
+            return Err(Stop::Crash);
+        }
+        Ok(())
     }
 
     pub fn digest(&self) -> Hash {

@@ -1,6 +1,6 @@
 //! The real checks on a round's packets and what they do to the loss, as the server's scoring workers find it.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{cell::OnceCell, collections::BTreeMap, rc::Rc};
 
 use covey_compression::SparseUpdate;
 use covey_protocol::{
@@ -21,18 +21,29 @@ pub struct Closed {
     pub missing: Vec<VolunteerId>,
     /// Whose packet is another one's work, computed again.
     pub pairs: Vec<Pair>,
+    /// What the fast checks found, for both who ask: they depend on nothing that can change in between.
+    pub checked: OnceCell<Checked>,
 }
 
-impl Process {
-    /// The real checks on a round's packets and, with a book to take it all in, their losses.
-    pub(super) fn assess(
-        &self,
-        world: &World,
-        task: &Closed,
-        mut book: Option<Book>,
-    ) -> (Vec<Exclusion>, Vec<Replica>, Option<Book>) {
-        let round = task.round;
-        let received: Vec<(Acceptance, &Rc<[u8]>, SparseUpdate)> = task
+/// What the fast checks found.
+pub struct Checked {
+    packets: Vec<Seen>,
+    replicas: Vec<Replica>,
+}
+
+/// One packet as it was found.
+struct Seen {
+    acceptance: Acceptance,
+    payload: Hash,
+    update: SparseUpdate,
+    data_of: VolunteerId,
+    /// Absent where the packet is there twice, this being the one that was computed again.
+    finding: Option<Finding>,
+}
+
+impl Closed {
+    fn check(&self, world: &World) -> Checked {
+        let received: Vec<(Acceptance, &Rc<[u8]>, SparseUpdate)> = self
             .packets
             .iter()
             .filter_map(|acceptance| {
@@ -45,10 +56,9 @@ impl Process {
             packets.find_map(|(a, payload, _)| (a.volunteer == *volunteer).then_some(*payload))
         };
         let data_of = |volunteer: &VolunteerId| {
-            let pair = task.pairs.iter().find(|pair| pair.by == *volunteer);
+            let pair = self.pairs.iter().find(|pair| pair.by == *volunteer);
             pair.map_or(*volunteer, |pair| pair.of)
         };
-        // A packet that is there twice, this being the one that was computed again.
         let is_second = |volunteer: &VolunteerId| {
             let of = data_of(volunteer);
             of != *volunteer && payload_of(&of).is_some()
@@ -65,19 +75,64 @@ impl Process {
                 },
             })
         };
-        let replicas: Vec<Replica> = task.pairs.iter().filter_map(compared).collect();
+        let replicas: Vec<Replica> = self.pairs.iter().filter_map(compared).collect();
         let submitted: Vec<&SparseUpdate> = received
             .iter()
             .filter(|(acceptance, ..)| !is_second(&acceptance.volunteer))
             .map(|(.., update)| update)
             .collect();
-        let before = round
-            .0
-            .checked_sub(1)
-            .and_then(|last| world.disk.record(Round(last)));
-        let before = before.and_then(|record| world.disk.update(&record.update?));
-        let last_round = before.map_or(Vec::new(), |update| decoded(world, &update.payloads));
-        let findings = Checks::default().judge(round.0, &submitted, &last_round);
+        let last = self.round.0.checked_sub(1).map(Round);
+        let last = last.and_then(|last| world.disk.record(last));
+        let last = last.and_then(|record| world.disk.update(&record.update?));
+        let last_round = last.map_or(Vec::new(), |update| decoded(world, &update.payloads));
+        let mut findings = Checks::default()
+            .judge(self.round.0, &submitted, &last_round)
+            .into_iter();
+        let mut finding = |volunteer: VolunteerId| {
+            if is_second(&volunteer) {
+                return None;
+            }
+            let mut finding = findings.next().unwrap_or(Finding::CLEAR);
+            let disputed = |r: &Replica| r.of == volunteer && r.agreement == Agreement::Disputed;
+            if replicas.iter().any(disputed) {
+                finding.fault = finding.fault.or(Some(ExclusionReason::Disputed));
+            }
+            Some(finding)
+        };
+        let about: Vec<(Hash, VolunteerId, Option<Finding>)> = received
+            .iter()
+            .map(|(acceptance, payload, _)| {
+                let volunteer = acceptance.volunteer;
+                (Hash::of(payload), data_of(&volunteer), finding(volunteer))
+            })
+            .collect();
+        let packets = received.into_iter().zip(about);
+        let seen = |((acceptance, _, update), (payload, data_of, finding))| Seen {
+            acceptance,
+            payload,
+            update,
+            data_of,
+            finding,
+        };
+        Checked {
+            packets: packets.map(seen).collect(),
+            replicas,
+        }
+    }
+}
+
+impl Process {
+    /// The real checks on a round's packets and, with a book to take it all in, their losses.
+    pub(super) fn assess(
+        &mut self,
+        world: &World,
+        task: &Closed,
+        mut book: Option<Book>,
+    ) -> (Vec<Exclusion>, Vec<Replica>, Option<Book>) {
+        let round = task.round;
+        let checked = task.checked.get_or_init(|| task.check(world));
+        let lesson = book.is_some().then(|| self.lesson(world, round));
+        let trial = lesson.as_deref().map(|l| world.task.trial(l, &task.probe));
         let mut evidence: Vec<Evidence> = task
             .missing
             .iter()
@@ -87,39 +142,28 @@ impl Process {
             })
             .collect();
         let mut out = BTreeMap::new();
-        let mut findings = findings.into_iter();
-        for (acceptance, payload, update) in &received {
-            let volunteer = acceptance.volunteer;
-            if is_second(&volunteer) {
+        for seen in &checked.packets {
+            let volunteer = seen.acceptance.volunteer;
+            let Some(finding) = seen.finding else {
                 out.insert(volunteer, ExclusionReason::Replica);
                 let work = Work::Recomputed;
                 evidence.push(Evidence { volunteer, work });
                 continue;
-            }
-            let mut finding = findings.next().unwrap_or(Finding::CLEAR);
-            let disputed = |r: &Replica| r.of == volunteer && r.agreement == Agreement::Disputed;
-            if replicas.iter().any(disputed) {
-                finding.fault = finding.fault.or(Some(ExclusionReason::Disputed));
-            }
-            let payload = Hash::of(payload);
+            };
+            let payload = seen.payload;
             let screened = self.book.screen(round, &volunteer, &payload, &finding);
             if let Some(reason) = screened {
                 out.insert(volunteer, reason);
             }
-            let worker = number_of(&data_of(&volunteer)) as u64;
-            let measure = || {
-                let theta = &self.theta;
-                world
-                    .task
-                    .evaluate(theta, update, worker, round, &task.probe)
-            };
+            let worker = number_of(&seen.data_of) as u64;
+            let trial = trial.as_ref().filter(|_| screened.is_none());
             evidence.push(Evidence {
                 volunteer,
                 work: Work::Delivered(Delivered {
                     payload,
                     claimed: 1.0,
                     finding,
-                    evaluation: (book.is_some() && screened.is_none()).then(measure),
+                    evaluation: trial.map(|trial| trial.evaluate(&seen.update, worker)),
                 }),
             });
         }
@@ -127,13 +171,13 @@ impl Process {
             let verdicts = book.observe(&rules(), round, &evidence);
             out.extend(verdicts.excluded);
         }
-        let excluded = received.iter().filter_map(|(acceptance, ..)| {
+        let excluded = checked.packets.iter().filter_map(|seen| {
             Some(Exclusion {
-                volunteer: acceptance.volunteer,
-                packet: acceptance.packet,
-                reason: *out.get(&acceptance.volunteer)?,
+                volunteer: seen.acceptance.volunteer,
+                packet: seen.acceptance.packet,
+                reason: *out.get(&seen.acceptance.volunteer)?,
             })
         });
-        (excluded.collect(), replicas, book)
+        (excluded.collect(), checked.replicas.clone(), book)
     }
 }

@@ -1,14 +1,14 @@
 //! What the process does with each of the machine's effects. Every one is a place where it may die; what
 //! takes time becomes a job. A new effect of the machine needs an arm here.
 
-use std::rc::Rc;
+use std::{cell::OnceCell, rc::Rc};
 
 use covey_protocol::{Hash, Round};
 use covey_rounds::{Audience, Effect, Ticket};
 
 use super::{Process, assessment::Closed, jobs::Job};
 use crate::{
-    Stop,
+    Deed, Stop,
     oracle::hold,
     volunteer::number_of,
     world::{Peer, Reply, World},
@@ -18,7 +18,11 @@ impl Process {
     pub(super) fn effect(&mut self, world: &mut World, effect: Effect) -> Result<(), Stop> {
         match effect {
             Effect::Pledge(pledge) => {
-                world.effect(13, pledge.order.into(), Some(&pledge.commitment.packet))?;
+                world.effect(
+                    Deed::Pledge,
+                    pledge.order.into(),
+                    Some(&pledge.commitment.packet),
+                )?;
                 self.job(world, 5, Job::Pledge(pledge));
             }
             Effect::Committed {
@@ -26,7 +30,7 @@ impl Process {
                 round,
                 packet,
             } => {
-                world.effect(14, round.0, Some(&packet))?;
+                world.effect(Deed::Committed, round.0, Some(&packet))?;
                 world.oracle.committed(packet, round, &world.disk)?;
                 let to = Peer::Volunteer(number_of(&volunteer));
                 world.reply(to, Reply::Committed { packet });
@@ -38,12 +42,12 @@ impl Process {
                 code,
                 ..
             } => {
-                world.effect(15, round.0, Some(&packet))?;
+                world.effect(Deed::NotCommitted, round.0, Some(&packet))?;
                 let to = Peer::Volunteer(number_of(&volunteer));
                 world.reply(to, Reply::NotCommitted { packet, code });
             }
             Effect::Store { ticket, acceptance } => {
-                world.effect(1, acceptance.round.0, Some(&acceptance.packet))?;
+                world.effect(Deed::Store, acceptance.round.0, Some(&acceptance.packet))?;
                 if let Some((_, packet)) = self.uploads.get(&ticket) {
                     let job = Job::Store(*packet, acceptance);
                     self.job(world, 10, job);
@@ -53,7 +57,7 @@ impl Process {
                 tickets,
                 acceptance,
             } => {
-                world.effect(2, acceptance.round.0, Some(&acceptance.packet))?;
+                world.effect(Deed::Receipt, acceptance.round.0, Some(&acceptance.packet))?;
                 world.oracle.acknowledged(&acceptance, &world.disk)?;
                 let packet = acceptance.packet;
                 for ticket in tickets {
@@ -61,7 +65,7 @@ impl Process {
                 }
             }
             Effect::Reject { ticket, code, .. } => {
-                world.effect(3, ticket.0, None)?;
+                world.effect(Deed::Reject, ticket.0, None)?;
                 if let Some((_, packet)) = self.uploads.get(&ticket) {
                     let packet = packet.hash;
                     self.answer(world, ticket, Reply::Rejected { packet, code });
@@ -76,7 +80,7 @@ impl Process {
                 replicas,
                 ..
             } => {
-                world.effect(4, round.0, Some(&base))?;
+                world.effect(Deed::Assess, round.0, Some(&base))?;
                 self.judged = None;
                 let task = Rc::new(Closed {
                     round,
@@ -84,6 +88,7 @@ impl Process {
                     packets,
                     missing,
                     pairs: replicas,
+                    checked: OnceCell::new(),
                 });
                 self.job(world, 300, Job::Check(task));
             }
@@ -92,15 +97,15 @@ impl Process {
                 base,
                 packets,
             } => {
-                world.effect(5, round.0, Some(&base))?;
+                world.effect(Deed::Merge, round.0, Some(&base))?;
                 self.job(world, 200, Job::Merge(round, packets));
             }
             Effect::Record(record) => {
-                world.effect(6, record.round.0, Some(&record.hash()))?;
+                world.effect(Deed::Record, record.round.0, Some(&record.hash()))?;
                 self.job(world, 10, Job::Record(Box::new(record)));
             }
             Effect::Closed { round } => {
-                world.effect(7, round.0, None)?;
+                world.effect(Deed::Closed, round.0, None)?;
                 self.closed(world, round)?;
             }
             Effect::Opened {
@@ -110,7 +115,7 @@ impl Process {
                 remaining_ms,
                 ..
             } => {
-                world.effect(8, round.0, Some(&base))?;
+                world.effect(Deed::Opened, round.0, Some(&base))?;
                 let told: Vec<usize> = match to {
                     Audience::Everyone => self.sessions.keys().copied().collect(),
                     Audience::One(volunteer) => vec![number_of(&volunteer)],
@@ -127,15 +132,15 @@ impl Process {
                 }
             }
             Effect::Checkpoint { round, theta } => {
-                world.effect(9, round.0, Some(&theta))?;
+                world.effect(Deed::Checkpoint, round.0, Some(&theta))?;
                 self.job(world, 100, Job::Checkpoint(round, Rc::clone(&self.theta)));
             }
             Effect::Resync { volunteer } => {
-                world.effect(10, number_of(&volunteer) as u64, None)?;
+                world.effect(Deed::Resync, number_of(&volunteer) as u64, None)?;
                 world.reply(Peer::Volunteer(number_of(&volunteer)), Reply::Resync);
             }
             Effect::Refuse { volunteer, .. } => {
-                world.effect(11, number_of(&volunteer) as u64, None)?;
+                world.effect(Deed::Refuse, number_of(&volunteer) as u64, None)?;
                 world.reply(Peer::Volunteer(number_of(&volunteer)), Reply::Refused);
             }
             Effect::Task {
@@ -144,11 +149,11 @@ impl Process {
                 task,
             } => {
                 let (who, data_of) = (number_of(&volunteer), number_of(&task.data_of));
-                world.effect(16, data_of as u64, None)?;
+                world.effect(Deed::Task, data_of as u64, None)?;
                 self.tasks.insert(who, (round, data_of));
             }
             // A list for people to look at: nothing depends on it.
-            Effect::Presence { total, .. } => world.effect(12, total.into(), None)?,
+            Effect::Presence { total, .. } => world.effect(Deed::Presence, total.into(), None)?,
         }
         Ok(())
     }

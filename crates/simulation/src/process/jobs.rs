@@ -179,16 +179,15 @@ impl Process {
         self.step(world, Event::Stored { volunteer, packet })
     }
 
-    fn payload(&self, world: &World, packet: &Packet) -> Rc<[u8]> {
+    fn payload(&mut self, world: &World, packet: &Packet) -> Rc<[u8]> {
         if let Content::Same(other) = packet.content
             && let Some((_, payload)) = world.disk.packet(&other)
         {
             return Rc::clone(payload);
         }
         let worker = packet.worker as u64;
-        let task = &world.task;
-        task.payload(packet.content, worker, &self.theta, packet.round)
-            .into()
+        let lesson = self.lesson(world, packet.round);
+        world.task.payload(packet.content, worker, &lesson).into()
     }
 
     fn merge(

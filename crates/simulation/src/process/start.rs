@@ -97,6 +97,7 @@ impl Process {
             judged: None,
             theta: Rc::new(theta),
             merged: None,
+            lesson: None,
             uploads: BTreeMap::new(),
             next_ticket: 0,
             sessions: BTreeMap::new(),
