@@ -7,6 +7,7 @@
 
 pub mod contributor;
 pub mod measure;
+pub mod witness;
 
 use wasm_bindgen::prelude::*;
 

@@ -5,15 +5,17 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use covey_ledger::call::SignedAction;
+use covey_ledger::{call::SignedAction, journal::MAX_LINE};
 use covey_protocol::{
     Hash, Round, VolunteerId,
     http::{self, ErrorBody, ErrorCode, Records, RunInfo},
+    ledger::LedgerHead,
     limits::{
         MAX_BLOB, MAX_FRAME, MAX_LINES_BYTES, MAX_RECORD, MAX_RECORDS, MAX_SHEET, MAX_SHEETS,
     },
     record::{Receipt, SignedRecord},
     validation::{SignedSheet, Task, Validations},
+    witness::SignedStatement,
 };
 use futures::{FutureExt, select_biased};
 use gloo_net::http::{Request, RequestBuilder, Response};
@@ -58,6 +60,13 @@ pub enum ClientError {
     Invalid(String),
 }
 
+impl ClientError {
+    /// Whether what was asked for is not served at all.
+    pub fn not_found(&self) -> bool {
+        matches!(self, Self::Refused(body) if body.code == ErrorCode::NotFound)
+    }
+}
+
 /// A coordinator's HTTP side.
 #[derive(Clone)]
 pub struct Client {
@@ -78,6 +87,12 @@ impl Client {
         &self.base
     }
 
+    /// Bytes that came since the tab was opened.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.traffic.down.get()
+    }
+
     /// Address of the control socket.
     pub fn socket_url(&self) -> String {
         let base = match self.base.strip_prefix("http") {
@@ -91,14 +106,20 @@ impl Client {
         self.json(http::RUN, MAX_FRAME).await
     }
 
+    /// Records from a round on, as they are served: not one of them is checked.
+    pub async fn served_records(&self, from: Round) -> Result<Vec<SignedRecord>, ClientError> {
+        let path = format!("{}?from={from}", http::RECORDS);
+        let Records { records } = self.json(&path, MAX_RECORDS * MAX_RECORD).await?;
+        Ok(records)
+    }
+
     /// Records from a round on, consecutive, each signed by whoever coordinated then.
     pub async fn records(
         &self,
         from: Round,
         run: &RunInfo,
     ) -> Result<Vec<SignedRecord>, ClientError> {
-        let path = format!("{}?from={from}", http::RECORDS);
-        let Records { records } = self.json(&path, MAX_RECORDS * MAX_RECORD).await?;
+        let records = self.served_records(from).await?;
         let mut expected = from;
         for record in &records {
             let record = record
@@ -115,11 +136,17 @@ impl Client {
         Ok(records)
     }
 
-    /// A blob of at most `limit` bytes, checked against its name.
-    pub async fn blob(&self, name: &Hash, limit: usize) -> Result<Vec<u8>, ClientError> {
+    /// What is served under a name, at most `limit` bytes; whether they are the right ones is the
+    /// caller's to see.
+    pub async fn served_blob(&self, name: &Hash, limit: usize) -> Result<Vec<u8>, ClientError> {
         let path = format!("{}/{name}", http::BLOBS);
         let request = Request::get(&format!("{}{path}", self.base));
-        let bytes = self.fetch(request, None, limit.min(MAX_BLOB)).await?;
+        self.fetch(request, None, limit.min(MAX_BLOB)).await
+    }
+
+    /// A blob of at most `limit` bytes, checked against its name.
+    pub async fn blob(&self, name: &Hash, limit: usize) -> Result<Vec<u8>, ClientError> {
+        let bytes = self.served_blob(name, limit).await?;
         if Hash::of(&bytes) != *name {
             return Err(ClientError::Invalid(format!(
                 "the blob {name} has another hash"
@@ -169,6 +196,24 @@ impl Client {
         let path = format!("{}?from={from}&validator={validator}", http::VALIDATIONS);
         // A request gives at most the sheets of one round more than the limit.
         self.json(&path, 2 * MAX_SHEETS * MAX_SHEET).await
+    }
+
+    /// Where the ledger stands.
+    pub async fn ledger(&self) -> Result<LedgerHead, ClientError> {
+        self.json(http::LEDGER, MAX_FRAME).await
+    }
+
+    /// Journal lines from an entry on, as they are served.
+    pub async fn entries(&self, from: u64) -> Result<String, ClientError> {
+        let path = format!("{}{}?from={from}", self.base, http::LEDGER_ENTRIES);
+        let limit = MAX_LINES_BYTES + MAX_LINE;
+        let bytes = self.fetch(Request::get(&path), None, limit).await?;
+        String::from_utf8(bytes).map_err(|_| ClientError::Invalid("it is no text".into()))
+    }
+
+    /// Says what this tab recomputed.
+    pub async fn state(&self, statement: &SignedStatement) -> Result<(), ClientError> {
+        self.post(http::WITNESSES, statement).await
     }
 
     /// Puts a signed action on the ledger.

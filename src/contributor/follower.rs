@@ -14,10 +14,11 @@ use covey_protocol::{
     packet::HEADER_LEN,
     record::{Checkpoint, RoundRecord, SignedRecord},
     socket::ClientFrame,
+    weights,
     witness::{Place, Statement, Verdict, WitnessKind},
 };
 use covey_training::{
-    TrainingError, checkpoint,
+    TrainingError,
     init::initial_weights,
     outer::{apply_record, codec},
 };
@@ -173,7 +174,7 @@ impl Follower {
             None => {
                 let bytes = usize::try_from(spec.model.parameters() * 4).unwrap_or(MAX_BLOB);
                 let blob = client.blob(&theta, bytes).await?;
-                checkpoint::from_bytes(&spec.model, &theta, &blob)?
+                weights::from_bytes(&spec.model, &theta, &blob).map_err(TrainingError::from)?
             }
         };
         self.theta = Some(weights);

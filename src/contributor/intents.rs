@@ -8,6 +8,7 @@ use covey_protocol::{
 use serde::{Deserialize, Serialize};
 
 use super::view::View;
+use crate::witness::WitnessView;
 
 /// From the page.
 #[derive(Clone, Debug, Deserialize)]
@@ -52,6 +53,11 @@ pub enum Intent {
         prompt: String,
         tokens: u32,
         temperature: f32,
+    },
+    /// Recompute the whole run, in place of contributing to it.
+    Witness {
+        /// Base URLs, tried in turn.
+        coordinators: Vec<String>,
     },
     Forget,
     ExportIdentity,
@@ -125,6 +131,10 @@ pub enum Message {
         tokens: u64,
     },
     HeldOut(HeldOut),
+    /// Where a replay of the whole run is.
+    Witness {
+        witness: Box<WitnessView>,
+    },
     Receipt {
         receipt: ReceiptView,
     },
@@ -167,6 +177,19 @@ pub enum Message {
         message: String,
         remedy: &'static str,
     },
+}
+
+/// Sends a message to the page, as plain objects and numbers: no Map, no BigInt.
+pub fn tell(listener: &js_sys::Function, message: &Message) {
+    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
+    match message.serialize(&serializer) {
+        Ok(value) => {
+            if let Err(error) = listener.call1(&wasm_bindgen::JsValue::NULL, &value) {
+                log::warn!("the page's listener failed: {error:?}");
+            }
+        }
+        Err(error) => log::error!("a message could not be written: {error}"),
+    }
 }
 
 /// A receipt as shown.

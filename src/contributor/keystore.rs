@@ -14,6 +14,23 @@ use super::platform::{answer, words};
 /// First bytes of a sealed secret. An unsealed one is 32 bytes of nothing else.
 const SEALED: &[u8; 4] = b"CVI1";
 
+/// What lies in the file.
+#[derive(Debug, PartialEq)]
+enum Stored<'a> {
+    Plain([u8; 32]),
+    Sealed(&'a [u8]),
+}
+
+impl<'a> Stored<'a> {
+    /// The length comes first: a secret may begin with any bytes, and a sealed one is longer.
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        match bytes.try_into() {
+            Ok(secret) => Some(Self::Plain(secret)),
+            Err(_) => bytes.strip_prefix(SEALED).map(Self::Sealed),
+        }
+    }
+}
+
 /// The browser's key, or nothing.
 #[derive(Clone)]
 pub struct Keystore(JsValue);
@@ -42,8 +59,9 @@ impl Keystore {
     /// When the bytes are damaged or the browser's key for them is gone.
     pub async fn open(&self, stored: &[u8]) -> Result<([u8; 32], bool), String> {
         let damaged = || "the stored identity is damaged".to_owned();
-        let Some(sealed) = stored.strip_prefix(SEALED) else {
-            return Ok((stored.try_into().map_err(|_| damaged())?, false));
+        let sealed = match Stored::read(stored).ok_or_else(damaged)? {
+            Stored::Plain(secret) => return Ok((secret, false)),
+            Stored::Sealed(sealed) => sealed,
         };
         let lost = "the key that opens the stored identity is gone from this browser";
         let opened = self.call("open", sealed).await;
@@ -65,5 +83,26 @@ impl Keystore {
         let answer = call.await.map_err(|error| words(&error))?;
         let bytes = answer.dyn_into::<Uint8Array>().ok();
         Ok(bytes.map(|bytes| bytes.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_told_from_a_sealed_one_by_its_length() {
+        let mut secret = [7; 32];
+        secret[..4].copy_from_slice(SEALED);
+        assert_eq!(Stored::read(&secret), Some(Stored::Plain(secret)));
+        let sealed = [SEALED.as_slice(), &[9; 60]].concat();
+        assert_eq!(Stored::read(&sealed), Some(Stored::Sealed(&[9; 60])));
+    }
+
+    #[test]
+    fn nothing_else_of_any_length_is_an_identity() {
+        for length in (0..200).filter(|length| *length != 32) {
+            assert_eq!(Stored::read(&vec![7; length]), None, "{length}");
+        }
     }
 }

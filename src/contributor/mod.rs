@@ -23,7 +23,10 @@ pub mod validator;
 pub mod view;
 pub mod work;
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use covey_protocol::{Identity, SESSION_KEY_DOMAIN, SignatureBytes, limits::MAX_SESSION_TEXT};
 use wasm_bindgen_futures::spawn_local;
@@ -37,6 +40,7 @@ use self::{
     store::Store,
     view::State,
 };
+use crate::witness;
 
 /// Milliseconds between two looks at whether the view changed.
 const PUBLISH_MS: f64 = 250.0;
@@ -46,6 +50,8 @@ pub struct Contribution {
     listener: js_sys::Function,
     keystore: Keystore,
     shared: RefCell<Rc<Shared>>,
+    /// Set while the run is recomputed here; tells that task to stop.
+    witnessing: RefCell<Option<Rc<Cell<bool>>>>,
 }
 
 impl Contribution {
@@ -53,6 +59,7 @@ impl Contribution {
         Self {
             keystore,
             shared: RefCell::new(Rc::new(Shared::new(listener.clone()))),
+            witnessing: RefCell::default(),
             listener,
         }
     }
@@ -78,7 +85,11 @@ impl Contribution {
             }),
             Intent::Pause => shared.user_pause.set(true),
             Intent::Resume => shared.user_pause.set(false),
-            Intent::Stop => shared.stopping.set(true),
+            Intent::Stop => {
+                shared.stopping.set(true);
+                self.stop_witnessing();
+            }
+            Intent::Witness { coordinators } => self.witness(coordinators),
             Intent::Share { value } => shared.share.set(value.clamp(1, 100)),
             Intent::Environment(environment) => {
                 let before = shared.environment.replace(environment);
@@ -114,17 +125,10 @@ impl Contribution {
                 tokens,
                 temperature,
             }),
-            Intent::Forget => spawn_local(async move {
-                shared.stopping.set(true);
-                shared.changed.set();
-                if let Err(error) = Store::forget().await {
-                    shared.tell(&Message::Fatal {
-                        code: "storage",
-                        message: format!("What this browser stored could not be deleted: {error}"),
-                        remedy: "Close other tabs of this page and try again, or clear the site's data in the browser's settings.",
-                    });
-                }
-            }),
+            Intent::Forget => {
+                self.stop_witnessing();
+                spawn_local(forget(shared));
+            }
             Intent::ExportIdentity => match shared.identity.get() {
                 Some(identity) => shared.tell(&Message::Identity {
                     secret_hex: covey_protocol::Hash(identity.secret()).to_string(),
@@ -146,6 +150,21 @@ impl Contribution {
         let shared = self.shared.borrow();
         shared.pauses();
         shared.changed.set();
+    }
+
+    /// Begins to recompute the run; a replay that runs is told to stop first.
+    fn witness(&self, coordinators: Vec<String>) {
+        self.stop_witnessing();
+        let stopping = Rc::new(Cell::new(false));
+        self.witnessing.replace(Some(stopping.clone()));
+        let (listener, keystore) = (self.listener.clone(), self.keystore.clone());
+        spawn_local(witness::run(listener, keystore, coordinators, stopping));
+    }
+
+    fn stop_witnessing(&self) {
+        if let Some(stopping) = self.witnessing.take() {
+            stopping.set(true);
+        }
     }
 
     /// Starts a session; one that runs goes on.
@@ -173,6 +192,19 @@ impl Contribution {
                 shared.publish();
             }
             shared.publish();
+        });
+    }
+}
+
+/// Ends the work and deletes everything that is stored.
+async fn forget(shared: Rc<Shared>) {
+    shared.stopping.set(true);
+    shared.changed.set();
+    if let Err(error) = Store::forget().await {
+        shared.tell(&Message::Fatal {
+            code: "storage",
+            message: format!("What this browser stored could not be deleted: {error}"),
+            remedy: "Close other tabs of this page and try again, or clear the site's data in the browser's settings.",
         });
     }
 }

@@ -138,4 +138,82 @@ mod tests {
         assert_eq!(Progress::from_bytes(&Hash([2; 32]), 3, &bytes), None);
         assert_eq!(Progress::from_bytes(&run, 4, &bytes), None);
     }
+
+    /// The bytes under their own hash, as somebody who can write to the disk would leave them: only what is
+    /// read decides. A length that is believed would be found here as a panic or as endless memory.
+    fn read(mut body: Vec<u8>) {
+        let run = Hash([1; 32]);
+        let hash = Hash::of(&body);
+        body.extend(hash.0);
+        if let Some(read) = Progress::from_bytes(&run, 3, &body) {
+            assert_eq!(read.to_bytes(&run), body);
+            assert!([0, 3].contains(&read.error_feedback.len()));
+            assert!([0, 6].contains(&read.optimiser.moments.len()));
+            let all = read.error_feedback.iter().chain(&read.optimiser.moments);
+            assert!(all.into_iter().all(|value| value.is_finite()));
+        }
+    }
+
+    /// Bytes that are always the same.
+    fn noise(seed: u64) -> impl Iterator<Item = u8> {
+        let mut reader = blake3::Hasher::new()
+            .update(&seed.to_le_bytes())
+            .finalize_xof();
+        std::iter::repeat_with(move || {
+            let mut byte = [0];
+            reader.fill(&mut byte);
+            byte[0]
+        })
+    }
+
+    #[test]
+    fn whatever_has_a_good_hash_is_read_exactly_or_not_at_all() {
+        let whole = progress().to_bytes(&Hash([1; 32]));
+        let (body, _) = whole.split_last_chunk::<32>().expect("a hash");
+        for length in 0..body.len() {
+            read(body[..length].to_vec());
+        }
+        for position in 0..body.len() {
+            for with in 1..=u8::MAX {
+                let mut body = body.to_vec();
+                body[position] ^= with;
+                read(body);
+            }
+        }
+        for seed in 0..5000 {
+            let mut noise = noise(seed);
+            let length = usize::from(noise.next().unwrap_or(0));
+            read(noise.by_ref().take(length).collect());
+            // A good beginning, and then anything.
+            let kept = usize::from(noise.next().unwrap_or(0)) % body.len();
+            let rest: Vec<u8> = noise.take(length).collect();
+            read([&body[..kept], &rest].concat());
+        }
+    }
+
+    #[test]
+    fn lengths_that_are_claimed_are_not_believed() {
+        let whole = progress().to_bytes(&Hash([1; 32]));
+        let (body, _) = whole.split_last_chunk::<32>().expect("a hash");
+        // Where the two counts are: behind the numbers, and behind the three values.
+        for at in [68, 88] {
+            for claim in [
+                1,
+                2,
+                4,
+                7,
+                1 << 20,
+                1 << 33,
+                1 << 62,
+                u64::MAX / 4,
+                u64::MAX,
+            ] {
+                let mut bytes = body.to_vec();
+                bytes[at..at + 8].copy_from_slice(&claim.to_le_bytes());
+                let hash = Hash::of(&bytes);
+                bytes.extend(hash.0);
+                assert_eq!(Progress::from_bytes(&Hash([1; 32]), 3, &bytes), None);
+            }
+        }
+    }
 }

@@ -18,11 +18,10 @@ use covey_protocol::{
     socket::{Backend, ClientFrame},
 };
 use futures::channel::mpsc::UnboundedSender;
-use serde::Serialize;
 
 use super::{
     client::{Client, Traffic},
-    intents::{Environment, Message, PauseReason},
+    intents::{Environment, Message, PauseReason, tell},
     lineage::Known,
     pacing,
     view::{PauseView, State, View},
@@ -154,16 +153,7 @@ impl Shared {
 
     /// Sends a message to the page.
     pub fn tell(&self, message: &Message) {
-        // Plain objects and numbers, as the page expects: no Map, no BigInt.
-        let serializer = serde_wasm_bindgen::Serializer::json_compatible();
-        match message.serialize(&serializer) {
-            Ok(value) => {
-                if let Err(error) = self.listener.call1(&wasm_bindgen::JsValue::NULL, &value) {
-                    log::warn!("the page's listener failed: {error:?}");
-                }
-            }
-            Err(error) => log::error!("a message could not be written: {error}"),
-        }
+        tell(&self.listener, message);
     }
 
     /// Changes the view; it is shown soon.

@@ -1,8 +1,8 @@
 //! The browser's private file system (OPFS): identity and progress, per slot.
 //!
 //! `covey/slot-N/identity` holds the secret, sealed by the [`Keystore`]; `covey/slot-N/<run>-a` and `-b` hold progress,
-//! written in turn. Synchronous access handles are used because they exist in workers of all engines
-//! and their flush reaches the disk. Where the file system is refused (some private windows, no space), the
+//! written in turn. `covey/witness` is the same for a tab that only recomputes. Synchronous access handles
+//! are used because they exist in workers of all engines and their flush reaches the disk. Where the file system is refused (some private windows, no space), the
 //! tab works from memory and says so.
 //!
 //! What a reader would get wrong: files vanish while they are in use. A visitor, or a browser short of space,
@@ -10,6 +10,7 @@
 //! next visit would be somebody else's.
 
 use covey_protocol::{Hash, Identity};
+use covey_witness::kept::Kept;
 use js_sys::Promise;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
@@ -28,9 +29,13 @@ const ROOT: &str = "covey";
 const IDENTITY: &str = "identity";
 const KNOWN: &str = "known";
 
+/// Where a tab that recomputes a run keeps its own key and how far it is.
+const WITNESS: &str = "witness";
+
 /// Storage of one slot; without a folder when the browser refuses.
 pub struct Store {
-    slot: u32,
+    /// Name of the folder.
+    name: String,
     folder: Option<FileSystemDirectoryHandle>,
     keystore: Keystore,
 }
@@ -75,20 +80,29 @@ async fn root() -> Result<FileSystemDirectoryHandle, String> {
     .await
 }
 
-async fn slot_folder(slot: u32) -> Result<FileSystemDirectoryHandle, String> {
+async fn own_folder(name: &str) -> Result<FileSystemDirectoryHandle, String> {
     let covey = subfolder(&root().await?, ROOT).await?;
-    subfolder(&covey, &format!("slot-{slot}")).await
+    subfolder(&covey, name).await
 }
 
 impl Store {
     /// Opens a slot's folder.
     pub async fn open(slot: u32, keystore: Keystore) -> Self {
-        let folder = slot_folder(slot).await;
+        Self::named(format!("slot-{slot}"), keystore).await
+    }
+
+    /// Opens the folder of who recomputes runs, which is no volunteer.
+    pub async fn witness(keystore: Keystore) -> Self {
+        Self::named(WITNESS.to_owned(), keystore).await
+    }
+
+    async fn named(name: String, keystore: Keystore) -> Self {
+        let folder = own_folder(&name).await;
         if let Err(error) = &folder {
             log::warn!("the private file system is not available: {error}");
         }
         Self {
-            slot,
+            name,
             folder: folder.ok(),
             keystore,
         }
@@ -203,7 +217,7 @@ impl Store {
         let mut saved = self.try_save(&name, &bytes, identity).await;
         if saved.is_err() {
             // The handle of a folder that was deleted is dead; a new one may work.
-            if let Ok(folder) = slot_folder(self.slot).await {
+            if let Ok(folder) = own_folder(&self.name).await {
                 self.folder = Some(folder);
                 saved = self.try_save(&name, &bytes, identity).await;
             }
@@ -212,6 +226,29 @@ impl Store {
             progress.sequence = before;
         }
         saved
+    }
+
+    /// How far a run was recomputed, the furthest intact one of two.
+    pub async fn witnessed(&self, run: &Hash, parameters: usize) -> Option<Kept> {
+        let mut furthest: Option<Kept> = None;
+        for turn in 0..2 {
+            let bytes = self.read(&file_name(run, turn)).await.ok().flatten();
+            let kept = bytes.and_then(|bytes| Kept::from_bytes(run, parameters, &bytes));
+            let round = |kept: &Option<Kept>| kept.as_ref().map(|kept| kept.chain.round);
+            if round(&kept) > round(&furthest) {
+                furthest = kept;
+            }
+        }
+        furthest
+    }
+
+    /// Keeps how far it is, in the other of two files than the time before: `turn` counts.
+    ///
+    /// # Errors
+    /// When the browser refuses. What was kept before is then still there.
+    pub async fn keep_witnessed(&self, kept: &Kept, turn: u64) -> Result<(), String> {
+        self.write(&file_name(&kept.chain.run, turn), &kept.to_bytes())
+            .await
     }
 
     async fn try_save(

@@ -1,7 +1,8 @@
 // @ts-check
 // Nobody has to believe a coordinator, and nobody depends on it: a real tab trains, a mirror recomputes
 // everything, the coordinator is killed for good, the mirror takes the run over, and the same tab goes on
-// from the last round it agreed to. What a visitor sees of it is looked at on the way.
+// from the last round it agreed to. A second browser trains nothing and recomputes all of it. What a visitor
+// sees of it is looked at on the way.
 //
 // Settings as for training.test.mjs.
 
@@ -32,6 +33,12 @@ grace_ms = 15000
 min_contributions = 1
 checkpoint_every = 3
 `;
+
+/** What the page that recomputes last heard, if it is in that state. @param {import("playwright-core").Page} page @param {string} [state] @returns {Promise<import("../../www/app/types.js").WitnessView | null>} */
+async function said(page, state) {
+  const witness = await page.evaluate(() => /** @type {any} */ (window).covey.witness);
+  return state === undefined || witness?.state === state ? witness : null;
+}
 
 /** @type {Coordinator} */
 let coordinator;
@@ -73,7 +80,37 @@ test("a tab goes on with a mirror that takes the run over, from what it agreed t
     await tab.look();
     return here.round === there.round && tab.view?.theta_round === here.round;
   }, 5 * MINUTE);
+
+  // Somebody who trains nothing recomputes all of it in a tab of another browser.
+  const doubter = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: "light" });
+  const check = await doubter.newPage();
+  /** @type {string[]} */
+  const errors = [];
+  check.on("pageerror", (error) => errors.push(error.message));
+  await check.goto(`${coordinator.url}/witness.html?coordinator=${encodeURIComponent(coordinator.url)}&coordinator=${encodeURIComponent(mirror.url)}`);
+  assert.deepEqual(await said(check), null, "nothing begins by itself");
+  await check.click("#start");
+  const first = await until("the tab is level", () => said(check, "level"), 5 * MINUTE);
+  const [closed, head] = await Promise.all([coordinator.records(), coordinator.ledger()]);
+  assert.equal(first.resumed, null);
+  assert.ok(first.round > 0 && first.round <= closed.length, `${first.round} of ${closed.length} rounds`);
+  assert.equal(first.theta, closed[first.round - 1]?.theta_after);
+  assert.ok(first.entries > 0 && first.entries <= head.entries);
+  assert.equal(first.listed, true, first.refusal ?? "");
+  assert.equal((await coordinator.witnesses()).tabs.whole, 1);
+  await check.getByText("Everything is so").waitFor();
+  await shot(check, "recompute-light");
+  // The next visit goes on where this one ended, by the same key.
+  await check.click("#stop");
+  await until("it stopped", () => said(check, "stopped"), MINUTE);
+  await check.reload();
+  await check.click("#start");
+  const again = await until("it is level again", () => said(check, "level"), 5 * MINUTE);
+  assert.equal(again.witness, first.witness);
+  assert.ok(again.resumed !== null && again.resumed >= first.round, `resumed at ${again.resumed}`);
+
   await coordinator.kill();
+  await until("it says that nobody answers", () => said(check, "waiting"), MINUTE);
   const agreed = await mirror.run();
   const before = tab.receipts.size;
   await mirror.kill();
@@ -86,6 +123,18 @@ test("a tab goes on with a mirror that takes the run over, from what it agreed t
   assert.deepEqual(tab.errors, []);
   assert.equal(tab.view?.run?.coordinator, taken.coordinator);
   assert.deepEqual(tab.view?.handover, { old: old.coordinator, new: taken.coordinator, round: agreed.round, changed_here: true });
+  // Who recomputes follows as well: the records that it agreed to are in the new one's chain.
+  const after = await until("the doubter is level with the new coordinator", async () => {
+    const now = await said(check, "level");
+    return now && now.round > agreed.round && now;
+  }, 5 * MINUTE);
+  assert.equal(after.verdict?.is, "agrees");
+  assert.deepEqual(errors, []);
+  await check.emulateMedia({ colorScheme: "dark" });
+  await shot(check, "recompute-dark");
+  await check.setViewportSize({ width: 390, height: 844 });
+  assert.equal(await scrollsSideways(check), false);
+  await shot(check, "recompute-390");
   const records = await mirror.records();
   for (const receipt of tab.receipts.values()) {
     if (receipt.round >= records.length) continue;

@@ -139,6 +139,9 @@ export class Trainer {
       case "view":
         this.#probing(report.view.state === "probing");
         break;
+      case "witness":
+        this.#probing(false);
+        break;
       case "receipt":
         this.#replaced = 0;
         this.#wishes.lost(0);

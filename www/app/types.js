@@ -13,6 +13,7 @@
  * @typedef {{type: "start", coordinators: string[], backend: BackendChoice, share: Share, slot: number,
  *     partner?: string | null, devices_lost?: number}
  *   | {type: "pause"} | {type: "resume"} | {type: "stop"} | {type: "forget"} | {type: "export_identity"}
+ *   | {type: "witness", coordinators: string[]}
  *   | {type: "sign_session", text: string}
  *   | {type: "share", value: Share}
  *   | {type: "validate", on: boolean, only: boolean}
@@ -95,6 +96,33 @@
  * @property {string | null} disagreement
  */
 
+/** @typedef {{is: "agrees"} | {is: "disagrees", place: string, number: number, expected: string, found: string}} Verdict */
+/**
+ * Where a replay of the whole run is.
+ * @typedef {object} WitnessView
+ * @property {"connecting" | "rounds" | "ledger" | "level" | "waiting" | "disagrees" | "refused" | "stopped"} state
+ * @property {string} status one sentence in plain words
+ * @property {string | null} witness hex
+ * @property {boolean} durable whether the next visit goes on from here
+ * @property {string | null} run hex
+ * @property {string} name
+ * @property {number} parameters
+ * @property {string | null} coordinator hex
+ * @property {number | null} resumed
+ * @property {number} round rounds before this one are recomputed
+ * @property {number} rounds
+ * @property {number} packets
+ * @property {string | null} theta hex
+ * @property {number} entries
+ * @property {number} entries_of
+ * @property {number} bytes
+ * @property {Verdict | null} verdict
+ * @property {string | null} statement JSON
+ * @property {boolean} listed
+ * @property {string | null} refusal
+ * @property {string | null} proof JSON
+ */
+
 /**
  * What the worker tells the page. The last four come from worker.js itself, before or instead of
  * the module.
@@ -102,6 +130,7 @@
  *   | {type: "receipt", receipt: Receipt} | ({type: "rejected"} & Rejection)
  *   | {type: "left_out", round: number, packet: string, reason: string, message: string}
  *   | {type: "sample", text: string, done: boolean, error: string | null}
+ *   | {type: "witness", witness: WitnessView}
  *   | {type: "identity", secret_hex: string}
  *   | {type: "session_signature", signature: string | null, error: string | null}
  *   | {type: "device_lost", retry_in_ms: number, devices_lost: number, message: string}

@@ -17,6 +17,10 @@ export class Wishes {
         this.#held.delete("pause");
         this.#held.set("start", intent);
         break;
+      case "witness":
+        // In place of a start: a worker does one or the other.
+        this.#held.set("start", intent);
+        break;
       case "stop":
       case "forget":
         this.#held.delete("start");

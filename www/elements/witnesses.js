@@ -7,32 +7,15 @@
 
 import { define, find, make, setText, show } from "../app/dom.js";
 import { count, shortHash } from "../app/format.js";
+import { PLACES } from "./places.js";
 
 /** @typedef {import("../app/types.js").View} View */
-/** @typedef {{is: "agrees"} | {is: "disagrees", place: string, number: number, expected: string, found: string}} Verdict */
+/** @typedef {import("../app/types.js").Verdict} Verdict */
 /** @typedef {{witness: string, statement: {kind: "server" | "tab", name: string, round: number, verdict: Verdict}}} Statement */
-/** @typedef {{round: number, servers: Statement[], tabs: {agree: number, round: number, latest: Statement[]}, disagreements: Statement[]}} Witnesses */
+/** @typedef {{round: number, servers: Statement[], tabs: {agree: number, whole?: number, round: number, latest: Statement[]}, disagreements: Statement[]}} Witnesses */
 
 /** Milliseconds between two questions. */
 const EVERY_MS = 10_000;
-
-/** What did not hold, by the name it has in a statement. @type {Record<string, string>} */
-const PLACES = {
-  signature: "the record is not signed by the coordinator",
-  chain: "the record does not follow the one before it",
-  base: "the record starts from other weights than the round before ended with",
-  update: "the merged update is missing or not the one the record names",
-  packet: "a contribution is not what its volunteer signed",
-  contributions: "the record lists other contributions than were merged",
-  commitments: "a packet is not the one its volunteer committed to in time",
-  weights: "the contributions add up to other weights than the record says",
-  checkpoint: "the weights offered to newcomers are not the run\u2019s",
-  equivocation: "two different records were signed for one round",
-  ledger_entry: "an entry of the ledger does not follow from those before it",
-  ledger_head: "the ledger\u2019s signed end is not the end of its journal",
-  payment: "somebody is paid whose work is in no record",
-  handover: "another coordinator signs, and nothing says how it came to",
-};
 
 export class WitnessList extends HTMLElement {
   #asked = 0;
@@ -76,7 +59,8 @@ export class WitnessList extends HTMLElement {
     const tabs = !list || list.tabs.agree === 0 ? "" : list.tabs.agree === 1
       ? `One tab agrees up to round ${count(list.tabs.round)}.`
       : `${count(list.tabs.agree)} tabs agree up to round ${count(list.tabs.round)}.`;
-    setText(summary, !list ? "Not asked yet." : tabs || (list.servers.length === 0 ? "Nobody has recomputed this run yet." : ""));
+    const whole = !list?.tabs.whole ? "" : list.tabs.whole === 1 ? " One tab recomputed all of it, the ledger too." : ` ${count(list.tabs.whole)} tabs recomputed all of it, the ledger too.`;
+    setText(summary, !list ? "Not asked yet." : tabs + whole || (list.servers.length === 0 ? "Nobody has recomputed this run yet." : ""));
     show(own, view.disagreement !== null);
     setText(own, view.disagreement ?? "");
     show(handover, view.handover !== null);

@@ -13,6 +13,7 @@ use covey_protocol::{
     packet::{HEADER_LEN, Packet},
     record::RoundRecord,
     run::RunSpec,
+    weights,
 };
 use covey_training::{TrainingError, checkpoint, init, outer};
 
@@ -136,7 +137,7 @@ impl Engine {
     /// # Errors
     /// When it is not of this model or does not match its hash.
     pub fn from_checkpoint(&self, theta: &Hash, bytes: &[u8]) -> Result<Vec<f32>, TrainingError> {
-        checkpoint::from_bytes(&self.spec.model, theta, bytes)
+        Ok(weights::from_bytes(&self.spec.model, theta, bytes)?)
     }
 
     /// The weights as a SafeTensors file.

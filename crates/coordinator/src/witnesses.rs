@@ -17,7 +17,7 @@ use std::{
 use covey_protocol::{
     Hash, Round, VolunteerId,
     http::{ErrorBody, ErrorCode},
-    witness::{SignedStatement, Statement, Tabs, WitnessKind, Witnesses},
+    witness::{LedgerSeen, SignedStatement, Statement, Tabs, WitnessKind, Witnesses},
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,7 @@ use crate::{
     CoordinatorError,
     data_dir::write_durably,
     engine::code_of,
+    ledger::store::Store,
     secret::Access,
     storage::{Journal, StorageError},
 };
@@ -50,8 +51,16 @@ pub struct Board {
 #[derive(Clone, Default)]
 struct Lists {
     kept: Kept,
-    tabs: BTreeMap<VolunteerId, Round>,
+    tabs: BTreeMap<VolunteerId, Tab>,
     latest: VecDeque<SignedStatement>,
+}
+
+/// The newest statement of a tab, as far as it counts.
+#[derive(Clone, Copy)]
+struct Tab {
+    round: Round,
+    /// It replayed the ledger, and the rounds from the first on.
+    whole: bool,
 }
 
 /// What survives a restart.
@@ -95,6 +104,7 @@ impl Board {
         &self,
         signed: SignedStatement,
         journal: &Arc<dyn Journal>,
+        ledger: &Store,
         open: Round,
     ) -> Result<(), ErrorBody> {
         let statement = signed
@@ -106,6 +116,9 @@ impl Board {
         }
         if signed.agrees() {
             agrees_with(statement, journal, open)?;
+            if let Some(seen) = statement.ledger {
+                agrees_with_ledger(&seen, ledger)?;
+            }
         }
         self.keep(signed)
     }
@@ -155,13 +168,15 @@ impl Board {
         let mut servers: Vec<_> = lists.kept.servers.values().cloned().collect();
         servers.sort_by_key(|signed| (std::cmp::Reverse(signed.statement.round), signed.witness));
         let lately = Round(open.0.saturating_sub(LATELY));
-        let rounds = lists.tabs.values().filter(|round| **round >= lately);
+        let tabs = lists.tabs.values().filter(|tab| tab.round >= lately);
+        let number = |tabs: usize| u32::try_from(tabs).unwrap_or(u32::MAX);
         Witnesses {
             round: open,
             servers,
             tabs: Tabs {
-                agree: u32::try_from(rounds.clone().count()).unwrap_or(u32::MAX),
-                round: rounds.min().copied().unwrap_or_default(),
+                agree: number(tabs.clone().count()),
+                whole: number(tabs.clone().filter(|tab| tab.whole).count()),
+                round: tabs.map(|tab| tab.round).min().unwrap_or_default(),
                 latest: lists.latest.iter().cloned().collect(),
             },
             disagreements: lists.kept.disagreements.clone(),
@@ -177,17 +192,18 @@ impl Board {
 impl Lists {
     fn count(&mut self, signed: SignedStatement) {
         let round = signed.statement.round;
+        let whole = signed.statement.ledger.is_some();
         let known = self.tabs.get(&signed.witness);
-        if known.is_some_and(|known| *known >= round) {
+        if known.is_some_and(|known| known.round > round || (known.round == round && !whole)) {
             return;
         }
         if known.is_none() && self.tabs.len() >= TABS {
-            let behind = self.tabs.iter().min_by_key(|(_, round)| **round);
+            let behind = self.tabs.iter().min_by_key(|(_, tab)| tab.round);
             if let Some(behind) = behind.map(|(witness, _)| *witness) {
                 self.tabs.remove(&behind);
             }
         }
-        self.tabs.insert(signed.witness, round);
+        self.tabs.insert(signed.witness, Tab { round, whole });
         self.latest.retain(|other| other.witness != signed.witness);
         self.latest.push_front(signed);
         self.latest.truncate(LATEST);
@@ -254,6 +270,20 @@ fn agrees_with(
             "The statement agrees with another record than this run has; say that you disagree.",
         ))
     }
+}
+
+/// The same for the end of the ledger that was replayed.
+fn agrees_with_ledger(seen: &LedgerSeen, ledger: &Store) -> Result<(), ErrorBody> {
+    let ours = ledger.hash_at(seen.entries).map_err(|error| {
+        tracing::error!(%error, "a statement cannot be compared");
+        ErrorBody::new(ErrorCode::Unavailable, "The coordinator's disk fails.")
+    })?;
+    if ours == Some(seen.head) {
+        return Ok(());
+    }
+    let message =
+        "The statement agrees with another ledger than this run has; say that you disagree.";
+    Err(ErrorBody::new(ErrorCode::Malformed, message))
 }
 
 #[cfg(test)]

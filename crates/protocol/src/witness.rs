@@ -22,7 +22,8 @@ const STATEMENT_DOMAIN: &str = "covey 2026-11 witness statement signature";
 pub enum WitnessKind {
     /// `covey-coordinator follow`: rounds from the first on, and the ledger.
     Server,
-    /// A tab: the rounds that it applied while it was here.
+    /// A tab: the rounds that it applied while it was here or, where its statement has a ledger, all that a
+    /// server recomputes.
     Tab,
 }
 
@@ -129,7 +130,7 @@ pub struct Statement {
     pub theta: Hash,
     /// The last agreed record; absent before the first.
     pub record: Option<Hash>,
-    /// Absent for tabs, which do not replay the ledger to train.
+    /// Absent for tabs that train, which do not replay the ledger for that.
     pub ledger: Option<LedgerSeen>,
     pub verdict: Verdict,
 }
@@ -214,6 +215,9 @@ pub struct Witnesses {
 pub struct Tabs {
     /// How many agreed lately.
     pub agree: u32,
+    /// How many of them recomputed everything: the rounds from the first on, and the ledger.
+    #[serde(default)]
+    pub whole: u32,
     /// All of them agree on the rounds before this one.
     pub round: Round,
     /// A few of their statements, the newest first.

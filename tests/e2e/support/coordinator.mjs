@@ -97,7 +97,12 @@ export class Coordinator {
     return this.#get("/v1/run");
   }
 
-  /** Who recomputed the run. @returns {Promise<{servers: any[], tabs: {agree: number, round: number}, disagreements: any[]}>} */
+  /** Where the ledger stands. @returns {Promise<{entries: number, head: string}>} */
+  ledger() {
+    return this.#get("/v1/ledger");
+  }
+
+  /** Who recomputed the run. @returns {Promise<{servers: any[], tabs: {agree: number, whole: number, round: number}, disagreements: any[]}>} */
   witnesses() {
     return this.#get("/v1/witnesses");
   }

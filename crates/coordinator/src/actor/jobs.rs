@@ -8,11 +8,10 @@ use covey_protocol::{
     Hash, Round,
     http::HeldOut,
     record::{Checkpoint, SignedRecord},
-    update,
+    update, weights,
 };
 use covey_rounds::{Acceptance, Event, Pledge};
 use covey_scoring::Book;
-use covey_training::checkpoint;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -276,7 +275,7 @@ pub(crate) async fn keep_checkpoint(
     round: Round,
     theta: Weights,
 ) -> Result<Checkpoint, StorageError> {
-    let bytes = blocking(move || Ok(Bytes::from(checkpoint::to_bytes(&theta)))).await?;
+    let bytes = blocking(move || Ok(Bytes::from(weights::to_bytes(&theta)))).await?;
     let len = bytes.len() as u64;
     let theta = blobs.put(bytes).await?;
     let checkpoint = Checkpoint { round, theta, len };

@@ -30,7 +30,7 @@ use tokio::runtime::Handle;
 use super::{
     FollowArgs,
     client::{Client, ClientError},
-    finding::Halt,
+    halt::Halt,
 };
 use crate::{
     CoordinatorError,

@@ -1,28 +1,14 @@
 //! A run's ledger, replayed: every entry's hash, signature and rule, every epoch's payments and the hash of
-//! the state after it, up to the end that the coordinator signed.
-//!
-//! One thing in it does not follow from the journal alone: whom the coordinator's own weights name. They
-//! come from trials on the model (`covey-scoring`), which are not public, so how much each weight is cannot
-//! be recomputed. Whom they name can be held against the records: somebody whose work is in none of them
-//! has nothing to be paid for. So the end of the journal is asked for first, then the records, then the
-//! entries.
+//! the state after it, up to the end that the coordinator signed. The rules are `covey_witness::books`;
+//! here are the file and the network.
 
-use covey_ledger::{
-    Ledger,
-    call::Call,
-    genesis::RUN,
-    journal::{Body, JournalError, Line},
-};
-use covey_protocol::{
-    Hash, VolunteerId,
-    http::RunInfo,
-    ledger::LedgerHead,
-    witness::{LedgerSeen, Place},
-};
+use covey_ledger::journal::Line;
+use covey_protocol::{http::RunInfo, ledger::LedgerHead, witness::LedgerSeen};
+use covey_witness::books::{self, broken};
 
 use super::{
     client::{Client, ClientError},
-    finding::{Finding, Halt},
+    halt::Halt,
     rounds::Rounds,
 };
 use crate::{
@@ -49,10 +35,6 @@ pub struct Replayed {
     /// The last head that was checked.
     head: Option<LedgerHead>,
     clock: Clock,
-}
-
-fn broken(entry: u64, error: &JournalError) -> Finding {
-    Finding::new(Place::LedgerEntry, entry, "an entry that follows", error)
 }
 
 impl Replayed {
@@ -92,21 +74,7 @@ impl Replayed {
         head: LedgerHead,
         rounds: &Rounds,
     ) -> Result<bool, Halt> {
-        let finding = |expected: &dyn ToString, found: &dyn ToString| {
-            let (expected, found) = (expected.to_string(), found.to_string());
-            Halt::from(Finding::new(
-                Place::LedgerHead,
-                head.entries,
-                expected,
-                found,
-            ))
-        };
-        if head.chain != info.run {
-            return Err(finding(&info.run, &head.chain));
-        }
-        if head.verify(&info.coordinator).is_err() {
-            return Err(finding(&info.coordinator, &head.signature));
-        }
+        books::signed_end(&head, info)?;
         let begun = self.len();
         while self.len() < head.entries {
             self.chunk(store, client, info, head.entries, rounds)?;
@@ -115,11 +83,7 @@ impl Replayed {
                 tracing::info!(entry = now, of = head.entries, "ledger replayed");
             }
         }
-        let ours = self.hash_at(store, head.entries)?;
-        if ours != Some(head.head) {
-            let ours = ours.map_or("no such entry".to_owned(), |hash| hash.to_string());
-            return Err(finding(&ours, &head.head));
-        }
+        books::same_end(&head, store.hash_at(head.entries)?)?;
         let further = head.entries > begun;
         // One with fewer entries is an older copy's: it is in this journal, and that is all.
         if head.entries == self.len() {
@@ -148,13 +112,7 @@ impl Replayed {
         let mut draft = match &self.position {
             Some(position) => Draft::of(position),
             None => {
-                let line = Line::parse(first, 0).map_err(|error| broken(0, &error))?;
-                let ledger =
-                    Ledger::from_genesis(&line.entry).map_err(|error| broken(0, &error))?;
-                let chain = ledger.state().chain;
-                if chain != info.run {
-                    return Err(Finding::new(Place::LedgerEntry, 0, info.run, chain).into());
-                }
+                let (ledger, line) = books::founded(first, &info.run)?;
                 let draft = Draft::genesis(ledger, line.text());
                 lines.next();
                 draft
@@ -165,7 +123,7 @@ impl Replayed {
             let before = draft.position.ledger.clone();
             let index = before.len();
             let line = Line::parse(text, index).map_err(|error| broken(index, &error))?;
-            payment(&line, &before, info, rounds)?;
+            books::payment(&line, books::owner(&before), info, &rounds.chain.volunteers)?;
             let applied = draft.position.ledger.replay(&line.entry);
             draft.push(applied.map_err(|error| broken(index, &error))?);
             draft.notices(&before, store, &clock)?;
@@ -182,26 +140,12 @@ impl Replayed {
             .map_or(0, |position| position.ledger.len())
     }
 
-    /// Hash of the last of the first `entries` entries.
-    fn hash_at(&self, store: &Store, entries: u64) -> Result<Option<Hash>, Halt> {
-        let Some(index) = entries.checked_sub(1) else {
-            return Ok(None);
-        };
-        let line = store.recorded(index)?.map(|recorded| recorded.line);
-        let line = line.and_then(|text| Line::parse(&text, index).ok());
-        Ok(line.map(|line| line.hash))
-    }
-
     /// Where the replay is, as a witness states it.
     #[must_use]
     pub fn seen(&self) -> Option<LedgerSeen> {
-        let ledger = &self.position.as_ref()?.ledger;
-        Some(LedgerSeen {
-            entries: ledger.len(),
-            head: ledger.head(),
-            height: ledger.state().height,
-            state: ledger.state().hash(),
-        })
+        self.position
+            .as_ref()
+            .map(|position| books::seen(&position.ledger))
     }
 
     /// The last head that was checked.
@@ -221,36 +165,5 @@ impl Replayed {
             head.coordinator,
             head.signature,
         ))
-    }
-}
-
-/// Holds a coordinator's weights against the records: whoever they name has worked, or is the subnet's
-/// owner, whose incentive is burned.
-fn payment(line: &Line, before: &Ledger, info: &RunInfo, rounds: &Rounds) -> Result<(), Finding> {
-    let Body::Action(signed) = &line.entry.body else {
-        return Ok(());
-    };
-    let Call::SetWeights { weights, .. } = &signed.action.call else {
-        return Ok(());
-    };
-    if !info.descends_from(&VolunteerId(signed.action.account.0)) {
-        return Ok(());
-    }
-    let owner = before.state().subnets.get(&RUN).map(|s| s.owner_hotkey);
-    let unproven = weights.iter().find(|(account, weight)| {
-        let worked = rounds.volunteers.contains(&VolunteerId(account.0));
-        *weight > 0 && !worked && owner != Some(*account)
-    });
-    match unproven {
-        Some((account, _)) => {
-            let expected = "somebody whose work is in a record";
-            Err(Finding::new(
-                Place::Payment,
-                line.entry.index,
-                expected,
-                account,
-            ))
-        }
-        None => Ok(()),
     }
 }

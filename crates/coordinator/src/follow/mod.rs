@@ -15,8 +15,8 @@
 //! `docs/witnesses.md` says what can be recomputed and what cannot.
 
 pub mod client;
-pub mod finding;
 pub mod folder;
+pub mod halt;
 pub mod ledger;
 pub mod rounds;
 pub mod serve;
@@ -35,12 +35,13 @@ use covey_protocol::{
     limits::MAX_NAME,
     witness::{Place, SignedStatement, Statement, Verdict, WitnessKind},
 };
+use covey_witness::Finding;
 use tokio::runtime::Handle;
 
 use self::{
     client::Client,
-    finding::{Finding, Halt},
     folder::{Folder, read_json},
+    halt::Halt,
     ledger::Replayed,
     rounds::Rounds,
     serve::Serving,
@@ -155,7 +156,7 @@ pub fn run(config: &Config, args: &FollowArgs, stop: Stop) -> Result<(), Coordin
         name = folder.spec.name,
         coordinator = %folder.source.coordinator,
         witness = %identity.id(),
-        round = %rounds.round,
+        round = %rounds.chain.round,
         "following"
     );
     let mut follower = Follower {
@@ -239,7 +240,7 @@ impl Follower {
                     failures = 0;
                     self.open_doors(config, &mut listener)?;
                     if args.once {
-                        println!("agrees before round {}", self.rounds.round);
+                        println!("agrees before round {}", self.rounds.chain.round);
                         return Ok(());
                     }
                     every
@@ -360,7 +361,7 @@ impl Follower {
                 reason: format!("it serves run {}, not {}", info.run, source.run),
             }));
         }
-        let round = self.rounds.round.0;
+        let round = self.rounds.chain.round.0;
         let finding = |found: String| {
             let expected = source.coordinator;
             Halt::from(Finding::new(Place::Handover, round, expected, found))
@@ -391,9 +392,9 @@ impl Follower {
             run: self.folder.source.run,
             kind: WitnessKind::Server,
             name: self.name.clone(),
-            round: self.rounds.round,
-            theta: self.rounds.theta,
-            record: self.rounds.record,
+            round: self.rounds.chain.round,
+            theta: self.rounds.chain.theta,
+            record: self.rounds.chain.record,
             ledger: self.ledger.seen(),
             verdict,
         };

@@ -10,20 +10,20 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use covey_protocol::{
-    Hash, ProtocolError, Round, VolunteerId,
+    Hash, Round, VolunteerId,
     handover::signer,
     http::RunInfo,
-    limits::{MAX_CONTRIBUTIONS, MAX_HISTORY, MAX_RECORDS},
-    record::{Checkpoint, RoundRecord, SignedRecord},
+    limits::{MAX_HISTORY, MAX_RECORDS},
+    record::{Checkpoint, SignedRecord},
     witness::{Equivocation, Place},
 };
-use covey_training::TrainingError;
+use covey_witness::{Chain, Finding, recomputed, update_limit};
 use tokio::runtime::Handle;
 
 use super::{
     client::{Client, ClientError},
-    finding::{Finding, Halt},
     folder::{Folder, TRIES},
+    halt::Halt,
 };
 use crate::{
     actor::keep_checkpoint,
@@ -41,18 +41,12 @@ pub struct Rounds {
     pub journal: Arc<dyn Journal>,
     pub blobs: Arc<dyn Blobs>,
     runtime: Handle,
-    pub round: Round,
+    pub chain: Chain,
+    /// What `chain` is at.
     pub weights: Weights,
-    pub theta: Hash,
-    /// Hash of the last agreed record.
-    pub record: Option<Hash>,
     /// Oldest first.
     pub checkpoints: Vec<Checkpoint>,
     kept: usize,
-    /// A record listed commitments: from then on every one has to.
-    commitments: bool,
-    /// Everybody whose packet is in a record, merged or not.
-    pub volunteers: BTreeSet<VolunteerId>,
 }
 
 impl Rounds {
@@ -76,38 +70,29 @@ impl Rounds {
             &journal,
             &*blobs,
         ))?;
-        let mut this = Self {
+        // The first record's base was held against the seed's weights when it was kept.
+        let first = journal.records(Round(0), 1)?.pop();
+        let begun = first.map_or(position.base, |signed| signed.record.base);
+        let mut chain = Chain::begin(engine.run(), begun);
+        loop {
+            let records = journal.records(chain.round, MAX_RECORDS)?;
+            if records.is_empty() {
+                break;
+            }
+            records
+                .iter()
+                .for_each(|signed| chain.agree(&signed.record));
+        }
+        Ok(Self {
             engine,
             blobs,
             runtime,
-            round: position.round,
+            chain,
             weights: position.weights,
-            theta: position.base,
-            record: None,
             checkpoints: position.checkpoints,
             kept,
-            commitments: false,
-            volunteers: BTreeSet::new(),
             journal,
-        };
-        let mut from = Round(0);
-        loop {
-            let records = this.journal.records(from, MAX_RECORDS)?;
-            let Some(last) = records.last() else { break };
-            from = last.record.round.next();
-            this.record = Some(last.record.hash());
-            for signed in &records {
-                this.note(&signed.record);
-            }
-        }
-        Ok(this)
-    }
-
-    fn note(&mut self, record: &RoundRecord) {
-        let merged = record.contributions.iter().map(|c| c.volunteer);
-        let left_out = record.excluded.iter().map(|e| e.volunteer);
-        self.volunteers.extend(merged.chain(left_out));
-        self.commitments |= !record.commitments.is_empty();
+        })
     }
 
     /// Takes in every record there is; gives how many were new.
@@ -121,9 +106,9 @@ impl Rounds {
         info: &RunInfo,
         go_on: &dyn Fn() -> bool,
     ) -> Result<u64, Halt> {
-        let begun = self.round;
+        let begun = self.chain.round;
         loop {
-            let before = self.round;
+            let before = self.chain.round;
             // With the last one once more.
             let from = Round(before.0.saturating_sub(1));
             for signed in client.records(from)? {
@@ -136,11 +121,11 @@ impl Rounds {
                     self.take(client, &signed, info)?;
                 }
             }
-            let agreed = self.round.0 - begun.0;
-            if agreed > 0 && (self.round.0 / SAY_EVERY) != (before.0 / SAY_EVERY) {
-                tracing::info!(round = %self.round, of = %info.round, "recomputed");
+            let agreed = self.chain.round.0 - begun.0;
+            if agreed > 0 && (self.chain.round.0 / SAY_EVERY) != (before.0 / SAY_EVERY) {
+                tracing::info!(round = %self.chain.round, of = %info.round, "recomputed");
             }
-            if self.round == before {
+            if self.chain.round == before {
                 return Ok(agreed);
             }
         }
@@ -151,7 +136,7 @@ impl Rounds {
     /// # Errors
     /// When it is another one, or none is served.
     pub fn same_end(&self, client: &Client, folder: &Folder, info: &RunInfo) -> Result<(), Halt> {
-        let Some(last) = self.round.0.checked_sub(1) else {
+        let Some(last) = self.chain.round.0.checked_sub(1) else {
             return Ok(());
         };
         let served = client.records(Round(last))?.into_iter().next();
@@ -176,21 +161,14 @@ impl Rounds {
         let Some(kept) = self.journal.records(round, 1)?.pop() else {
             return Ok(());
         };
-        if kept.record.hash() == signed.record.hash() {
-            return Ok(());
-        }
         let by = signer(&folder.source.handovers, &folder.source.coordinator, round);
-        if signed.verify(&by).is_err() {
-            let expected = kept.record.hash();
-            let place = if info.signer(round) == by {
-                Place::Signature
-            } else {
-                // Somebody goes on from an earlier record than the last one agreed here.
-                Place::Handover
-            };
-            return Err(Finding::new(place, round.0, expected, signed.record.hash()).into());
+        match Chain::same(&kept, signed, &by, &info.signer(round)) {
+            Ok(()) => Ok(()),
+            Err(finding) if finding.place == Place::Equivocation => {
+                Err(self.equivocation(client, folder, by, &kept, signed)?.into())
+            }
+            Err(finding) => Err(finding.into()),
         }
-        Err(self.equivocation(client, folder, by, &kept, signed)?.into())
     }
 
     /// Finds the first round for which there are two records, and writes the proof.
@@ -237,7 +215,7 @@ impl Rounds {
     /// # Errors
     /// [`Place::Equivocation`], when the run's coordinator signed both.
     pub fn compare(&self, other: &Client, folder: &Folder) -> Result<(), Halt> {
-        let Some(last) = self.round.0.checked_sub(1) else {
+        let Some(last) = self.chain.round.0.checked_sub(1) else {
             return Ok(());
         };
         let Ok(records) = other.records(Round(last)) else {
@@ -262,29 +240,8 @@ impl Rounds {
     }
 
     fn take(&mut self, client: &Client, signed: &SignedRecord, info: &RunInfo) -> Result<(), Halt> {
-        let (record, round) = (&signed.record, self.round);
-        let finding = |place, expected: &dyn ToString, found: &dyn ToString| {
-            Finding::new(place, round.0, expected.to_string(), found.to_string())
-        };
-        let by = info.signer(round);
-        if signed.verify(&by).is_err() {
-            return Err(finding(Place::Signature, &by, &signed.signature).into());
-        }
-        if record.round != round || record.run != self.engine.run() {
-            return Err(finding(Place::Chain, &round, &record.round).into());
-        }
-        if record.previous != self.record {
-            let name = |hash: Option<Hash>| hash.map_or("none".to_owned(), |hash| hash.to_string());
-            return Err(finding(Place::Chain, &name(self.record), &name(record.previous)).into());
-        }
-        if record.base != self.theta {
-            return Err(finding(Place::Base, &self.theta, &record.base).into());
-        }
-        if (self.commitments || !record.commitments.is_empty())
-            && let Err(error) = record.check_commitments()
-        {
-            return Err(finding(Place::Commitments, &"commitments to all of it", &error).into());
-        }
+        let (record, round) = (&signed.record, self.chain.round);
+        self.chain.check(signed, &info.signer(round))?;
         let update = match record.update {
             None => None,
             Some(name) => Some(self.update(client, round, name, record.update_len)?),
@@ -292,19 +249,16 @@ impl Rounds {
         let mut theta = self.weights.to_vec();
         self.engine
             .replay(&mut theta, record, update.as_deref())
-            .map_err(|error| recomputed(round, record, &error))?;
+            .map_err(|error| recomputed(record, &error))?;
         // Everything is so: keep it, the update before the record that names it.
         if let Some(bytes) = update {
             self.runtime.block_on(self.blobs.put(bytes))?;
         }
         self.journal.record(signed, None)?;
         self.weights = Arc::new(theta);
-        self.theta = record.theta_after;
-        self.record = Some(record.hash());
-        self.round = round.next();
-        self.note(record);
+        self.chain.agree(record);
         let every = self.engine.spec().rounds.checkpoint_every.max(1);
-        if self.round.0.is_multiple_of(every) {
+        if self.chain.round.0.is_multiple_of(every) {
             self.keep_checkpoint()?;
         }
         Ok(())
@@ -314,8 +268,7 @@ impl Rounds {
     /// again tells a broken line from a broken promise.
     fn update(&self, client: &Client, round: Round, name: Hash, len: u64) -> Result<Bytes, Halt> {
         let finding = |found: String| Halt::from(Finding::new(Place::Update, round.0, name, found));
-        let packet = 4 + self.engine.packet_len();
-        let limit = 16 + MAX_CONTRIBUTIONS * packet;
+        let limit = update_limit(self.engine.packet_len());
         if len > limit as u64 {
             return Err(finding(format!("{len} bytes, more than a merge can have")));
         }
@@ -343,7 +296,12 @@ impl Rounds {
 
     fn keep_checkpoint(&mut self) -> Result<(), Halt> {
         let (journal, blobs) = (Arc::clone(&self.journal), Arc::clone(&self.blobs));
-        let keep = keep_checkpoint(&journal, &*blobs, self.round, Arc::clone(&self.weights));
+        let keep = keep_checkpoint(
+            &journal,
+            &*blobs,
+            self.chain.round,
+            Arc::clone(&self.weights),
+        );
         let new = self.runtime.block_on(keep)?;
         self.checkpoints.retain(|known| known.round != new.round);
         self.checkpoints.push(new);
@@ -407,7 +365,7 @@ impl Rounds {
     pub fn held_out(&self, info: &RunInfo) -> Result<(), Halt> {
         let known: BTreeSet<Round> = self.journal.held_out()?.iter().map(|p| p.round).collect();
         let points = info.held_out.iter().take(MAX_HISTORY);
-        for point in points.filter(|p| p.round <= self.round && !known.contains(&p.round)) {
+        for point in points.filter(|p| p.round <= self.chain.round && !known.contains(&p.round)) {
             self.journal.add_held_out(*point)?;
         }
         Ok(())
@@ -415,37 +373,17 @@ impl Rounds {
 
     /// Weights a round starts from, if it is agreed.
     fn theta_of(&self, round: Round) -> Result<Option<Hash>, Halt> {
-        if round > self.round {
+        if round > self.chain.round {
             return Ok(None);
         }
         let first = |from| self.journal.records(from, 1);
         Ok(match round.0.checked_sub(1) {
             Some(last) => first(Round(last))?.pop().map(|s| s.record.theta_after),
-            None => Some(first(Round(0))?.pop().map_or(self.theta, |s| s.record.base)),
+            None => Some(
+                first(Round(0))?
+                    .pop()
+                    .map_or(self.chain.theta, |s| s.record.base),
+            ),
         })
-    }
-}
-
-/// What a replay that failed says about the record.
-fn recomputed(round: Round, record: &RoundRecord, error: &TrainingError) -> Finding {
-    match error {
-        TrainingError::WrongWeights { actual, expected } => {
-            Finding::new(Place::Weights, round.0, actual, expected)
-        }
-        TrainingError::Protocol(ProtocolError::HashMismatch {
-            what: "the list of contributions",
-        }) => Finding::new(
-            Place::Contributions,
-            round.0,
-            "the packets of the update",
-            format!("{} listed contributions", record.contributions.len()),
-        ),
-        TrainingError::Protocol(ProtocolError::HashMismatch { what: "an update" }) => Finding::new(
-            Place::Update,
-            round.0,
-            "an update for what is listed",
-            "none, or one for nothing",
-        ),
-        error => Finding::new(Place::Packet, round.0, "packets that can be merged", error),
     }
 }

@@ -59,7 +59,7 @@ impl Serving {
         let rounds = &follower.rounds;
         let published = Arc::new(Published {
             info: ArcSwap::from_pointee(info(follower, &mirror, None)?),
-            weights: ArcSwap::from_pointee((rounds.round, Arc::clone(&rounds.weights))),
+            weights: ArcSwap::from_pointee((rounds.chain.round, Arc::clone(&rounds.weights))),
             scores: ArcSwap::from_pointee(Scores::default()),
         });
         let ledger = ledger::Handle::read_only(
@@ -129,7 +129,7 @@ impl Serving {
     /// When the disk fails.
     pub fn show(&self, follower: &Follower, seen: &RunInfo) -> Result<(), CoordinatorError> {
         let rounds = &follower.rounds;
-        let weights = (rounds.round, Arc::clone(&rounds.weights));
+        let weights = (rounds.chain.round, Arc::clone(&rounds.weights));
         self.published.weights.store(Arc::new(weights));
         let info = info(follower, &self.mirror, Some(seen.unigram_entropy))?;
         self.published.info.store(Arc::new(info));
@@ -167,8 +167,8 @@ fn info(
     });
     // There is one from the start; see `startup::rebuild`.
     let checkpoint = rounds.checkpoints.last().copied().unwrap_or(Checkpoint {
-        round: rounds.round,
-        theta: rounds.theta,
+        round: rounds.chain.round,
+        theta: rounds.chain.theta,
         len: 0,
     });
     Ok(RunInfo {
@@ -178,8 +178,8 @@ fn info(
         coordinator: source.coordinator,
         handovers: source.handovers.clone(),
         mirror: Some(mirror.clone()),
-        round: rounds.round,
-        base: rounds.theta,
+        round: rounds.chain.round,
+        base: rounds.chain.theta,
         checkpoint,
         held_out: history::thin(&rounds.journal.held_out()?),
         unigram_entropy: entropy.unwrap_or_default(),

@@ -55,6 +55,10 @@ fn proves(token: &AdminToken, given: &str, reads: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -84,6 +88,26 @@ mod tests {
             ] {
                 assert!(!proves(&token, &wrong, reads), "{wrong}");
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn no_header_proves_anything_but_the_token(
+            scheme in prop::sample::select(vec!["Bearer ", "Basic ", "Digest ", "bearer", ""]),
+            text in ".{0,80}",
+            encoded: bool,
+            reads: bool,
+        ) {
+            static TOKEN: LazyLock<AdminToken> = LazyLock::new(|| {
+                let folder = tempfile::tempdir().expect("a folder");
+                AdminToken::load_or_create(&folder.path().join("admin.token")).expect("made")
+            });
+            let text = if encoded { BASE64.encode(text.as_bytes()) } else { text };
+            let given = format!("{scheme}{text}");
+            prop_assert!(!proves(&TOKEN, &given, reads));
         }
     }
 }

@@ -150,6 +150,8 @@ fn number(text: String) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     fn range(text: &str) -> Wanted {
@@ -171,5 +173,35 @@ mod tests {
         assert_eq!(range("bytes=0-1,5-6"), Wanted::All);
         assert_eq!(range("lines=1-2"), Wanted::All);
         assert_eq!(wanted(&HeaderMap::new(), 100), Wanted::All);
+    }
+
+    /// Texts that look like ranges, and others.
+    fn header() -> impl Strategy<Value = Vec<u8>> {
+        let number = prop_oneof![0u64..300, any::<u64>(), Just(u64::MAX), Just(u64::MAX - 1),]
+            .prop_map(|number| number.to_string());
+        let part = prop_oneof![number, "[-, =+]{0,3}", Just("-".to_owned())];
+        let looks = (
+            prop::sample::select(vec!["bytes=", "bytes =", "bytes", ""]),
+            vec(part, 0..9),
+        );
+        prop_oneof![
+            looks.prop_map(|(unit, parts)| (unit.to_owned() + &parts.concat()).into_bytes()),
+            vec(any::<u8>(), 0..60),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5000))]
+
+        #[test]
+        fn whatever_is_asked_for_lies_in_the_blob(text in header(), len in 0u64..300, large: bool) {
+            let len = if large { u64::MAX - len } else { len };
+            if let Ok(value) = HeaderValue::from_bytes(&text) {
+                let headers = HeaderMap::from_iter([(header::RANGE, value)]);
+                if let Wanted::Part(range) = wanted(&headers, len) {
+                    prop_assert!(range.start < range.end && range.end <= len, "{range:?} of {len}");
+                }
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The doors to the list of witnesses, and what a mirror says instead of taking anything.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Json,
@@ -65,7 +65,8 @@ pub async fn state(
 pub(super) async fn take(gateway: &Gateway, signed: SignedStatement) -> Result<(), ErrorBody> {
     let open = gateway.handle.published.info.load().round;
     let (board, journal) = (gateway.witnesses.clone(), gateway.journal.clone());
-    let taken = blocking(move || Ok(board.take(signed, &journal, open))).await;
+    let shared = Arc::clone(&gateway.ledger.handle.shared);
+    let taken = blocking(move || Ok(board.take(signed, &journal, &shared.store, open))).await;
     taken.unwrap_or_else(|error| {
         tracing::error!(%error, "a statement is lost");
         Err(Refusal::unavailable().0)

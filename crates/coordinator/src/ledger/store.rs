@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use covey_ledger::{AccountId, Alpha, notice::Notice};
+use covey_ledger::{AccountId, Alpha, journal::Line, notice::Notice};
 use covey_protocol::Hash;
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -216,6 +216,19 @@ impl Store {
     pub fn recorded(&self, index: u64) -> Result<Option<Recorded>, StorageError> {
         self.database
             .read(|transaction| recorded(transaction, index))
+    }
+
+    /// Hash of the last of the first `entries` entries, if there are so many.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn hash_at(&self, entries: u64) -> Result<Option<Hash>, StorageError> {
+        let Some(index) = entries.checked_sub(1) else {
+            return Ok(None);
+        };
+        let line = self.recorded(index)?.map(|recorded| recorded.line);
+        let line = line.and_then(|text| Line::parse(&text, index).ok());
+        Ok(line.map(|line| line.hash))
     }
 
     /// The entry that a request became.

@@ -20,8 +20,9 @@ use covey_protocol::{
     record::{Commitment, Receipt, SignedRecord},
     run::RunSpec,
     socket::{Backend, ClientFrame, ServerFrame, sign_hello},
+    weights,
 };
-use covey_training::{checkpoint, outer};
+use covey_training::outer;
 use futures_util::{SinkExt, StreamExt};
 use tempfile::TempDir;
 use tokio::{net::TcpStream, time::timeout};
@@ -392,8 +393,8 @@ impl Coordinator {
         let spec = &run.spec;
         let codec = outer::codec(spec).expect("a codec");
         let blob = self.blob(&run.checkpoint.theta).await;
-        let mut theta = checkpoint::from_bytes(&spec.model, &run.checkpoint.theta, &blob)
-            .expect("a checkpoint");
+        let mut theta =
+            weights::from_bytes(&spec.model, &run.checkpoint.theta, &blob).expect("a checkpoint");
         let mut round = run.checkpoint.round;
         loop {
             let records = self.records(round.0).await;

@@ -1,9 +1,7 @@
 //! Commit, then reveal, over real sockets: who knows everything that crosses the network still has nothing
 //! to copy in time, and a commitment that was acknowledged is kept.
 
-mod common;
-
-use common::{Coordinator, Extra, Volunteer, header, payload};
+use crate::common::{Coordinator, Extra, Volunteer, header, payload};
 use covey_protocol::{
     Hash, Round, SignatureBytes,
     http::{ErrorCode, Scores},

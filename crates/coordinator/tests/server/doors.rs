@@ -1,10 +1,8 @@
 //! HTTP: blobs, exports, operator pages, static files, and the limits around them.
 
-mod common;
-
 use std::{fs, path::Path, process::Command};
 
-use common::{Coordinator, Extra};
+use crate::common::{Coordinator, Extra};
 use covey_protocol::{Hash, http::ErrorBody};
 use covey_training::checkpoint;
 use reqwest::{Client, Method, StatusCode, header};

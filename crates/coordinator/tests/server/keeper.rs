@@ -1,9 +1,6 @@
 //! The ledger's keeper with a disk that fails and opinions that are made up: what it promises must hold
 //! without a network around it.
 
-#[path = "common/disk.rs"]
-mod disk;
-
 use std::{
     sync::{
         Arc,
@@ -12,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use crate::disk::Disk;
 use covey_coordinator::{
     clock::Clock,
     ledger::{
@@ -35,7 +33,6 @@ use covey_ledger::{
     signing::keys::Keypair,
 };
 use covey_protocol::{Hash, Identity, VolunteerId};
-use disk::Disk;
 
 fn identity() -> Identity {
     Identity::from_secret([3; 32])

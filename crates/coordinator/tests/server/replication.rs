@@ -1,11 +1,9 @@
 //! Work that is computed twice, over real sockets and with real training: honest pairs agree, garbage and
 //! laziness do not, and quotas refuse and are lifted.
 
-mod common;
-
 use std::{collections::BTreeMap, fs};
 
-use common::{Coordinator, Extra, Volunteer, header, payload};
+use crate::common::{Coordinator, Extra, Volunteer, header, payload};
 use covey_protocol::{
     Hash, Identity, Round, VolunteerId,
     corpus::Manifest,

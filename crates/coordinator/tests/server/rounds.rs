@@ -1,10 +1,8 @@
 //! Whole rounds over real sockets: what is accepted, what is refused, and what everyone ends up with.
 
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::{Coordinator, Extra, header, packet, payload};
+use crate::common::{Coordinator, Extra, header, packet, payload};
 use covey_protocol::{
     Hash, Identity, Round, VolunteerId,
     http::ErrorCode,

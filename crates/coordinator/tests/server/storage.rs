@@ -1,11 +1,9 @@
 //! What every storage engine must do. The functions take the traits, so that another engine only needs
 //! to be handed to them.
 
-#[path = "common/disk.rs"]
-mod disk;
-
 use std::{fs, path::Path};
 
+use crate::disk::Disk;
 use bytes::Bytes;
 use covey_coordinator::storage::{
     BlobSource, Blobs, Journal, LocalBlobs, PartnerTotals, RedbJournal, StorageError,
@@ -16,7 +14,6 @@ use covey_protocol::{
     record::{Checkpoint, Commitment, Exclusion, ExclusionReason, RoundRecord, SignedRecord},
 };
 use covey_rounds::{Acceptance, Pledge};
-use disk::Disk;
 use futures_util::StreamExt;
 
 fn acceptance(round: u64, volunteer: u8) -> Acceptance {

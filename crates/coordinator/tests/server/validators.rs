@@ -1,9 +1,7 @@
 //! Validators over real sockets and a real disk: who is asked to score what, which sheets are taken, that
 //! none is lost, and that a key which signs its own weights is paid for them.
 
-mod common;
-
-use common::{Coordinator, Extra, Volunteer};
+use crate::common::{Coordinator, Extra, Volunteer};
 use covey_ledger::{
     AccountId, KeyType, Ledger, Rao,
     call::{APP, Action, Call, SignedAction},

@@ -1,8 +1,6 @@
 //! The control socket: the handshake, and what happens to frames that should not have been sent.
 
-mod common;
-
-use common::{Coordinator, Extra, hello};
+use crate::common::{Coordinator, Extra, hello};
 use covey_protocol::{
     Hash, Identity, PROTOCOL, Round,
     http::ErrorCode,
@@ -24,7 +22,7 @@ fn denial(frame: Option<ServerFrame>) -> ErrorCode {
     }
 }
 
-async fn error(socket: &mut common::Socket) -> ErrorCode {
+async fn error(socket: &mut crate::common::Socket) -> ErrorCode {
     socket
         .until(|frame| match frame {
             ServerFrame::Error { code, .. } => Some(*code),

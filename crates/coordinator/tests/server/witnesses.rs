@@ -1,13 +1,10 @@
 //! Nobody has to believe a coordinator: real followers against a real coordinator, honest, altered on the
 //! way, lying with its own key, and gone.
 
-mod common;
-#[path = "common/proxy.rs"]
-mod proxy;
-
 use std::{fs, process::Output};
 
-use common::{Coordinator, Extra};
+use crate::common::{Coordinator, Extra};
+use crate::proxy::{self, Said};
 use covey_ledger::{
     AccountId, KeyType, Ledger,
     call::{APP, Action, Call, SignedAction},
@@ -23,7 +20,6 @@ use covey_protocol::{
     socket::{ClientFrame, ServerFrame},
     witness::{Equivocation, Place, SignedStatement, Statement, Verdict, WitnessKind, Witnesses},
 };
-use proxy::Said;
 
 const ROUNDS: Extra = Extra {
     top: "",
@@ -63,7 +59,7 @@ async fn once(mirror: &Coordinator, url: &str, more: &[&str]) -> Output {
     let mut command = mirror.follow(url, more);
     command.arg("--once");
     let run = tokio::task::spawn_blocking(move || command.output().expect("it runs"));
-    tokio::time::timeout(common::PATIENCE * 2, run)
+    tokio::time::timeout(crate::common::PATIENCE * 2, run)
         .await
         .expect("in time")
         .expect("waited")
@@ -101,7 +97,7 @@ async fn until(coordinator: &Coordinator, holds: impl Fn(&Witnesses) -> bool) ->
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(common::PATIENCE, wait)
+    tokio::time::timeout(crate::common::PATIENCE, wait)
         .await
         .expect("it comes to hold")
 }

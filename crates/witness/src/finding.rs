@@ -1,14 +1,11 @@
-//! Why a follower stops: nobody answers, its own disk fails, or something is not so.
+//! The first thing that is not so.
 
 use covey_protocol::{
     limits::MAX_FINDING,
     witness::{Place, Verdict},
 };
 
-use super::client::ClientError;
-use crate::{CoordinatorError, storage::StorageError};
-
-/// The first thing that is not so.
+/// What a witness expected and what it found instead. It never changes its mind about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub place: Place,
@@ -19,6 +16,7 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Words longer than [`MAX_FINDING`] bytes are cut.
     pub fn new(place: Place, number: u64, expected: impl ToString, found: impl ToString) -> Self {
         Self {
             place,
@@ -47,43 +45,6 @@ fn short(mut text: String) -> String {
     }
     text.truncate(end);
     text
-}
-
-/// Why a look at the run ended early.
-#[derive(Debug)]
-pub enum Halt {
-    /// The coordinator does not answer as one should; it may do so later.
-    Unreachable(ClientError),
-    /// This machine or its operator's settings.
-    Broken(CoordinatorError),
-    /// Recomputed, and not so. Final.
-    Finding(Finding),
-    /// Told to stop.
-    Stopped,
-}
-
-impl From<ClientError> for Halt {
-    fn from(error: ClientError) -> Self {
-        Self::Unreachable(error)
-    }
-}
-
-impl From<CoordinatorError> for Halt {
-    fn from(error: CoordinatorError) -> Self {
-        Self::Broken(error)
-    }
-}
-
-impl From<StorageError> for Halt {
-    fn from(error: StorageError) -> Self {
-        Self::Broken(error.into())
-    }
-}
-
-impl From<Finding> for Halt {
-    fn from(finding: Finding) -> Self {
-        Self::Finding(finding)
-    }
 }
 
 #[cfg(test)]

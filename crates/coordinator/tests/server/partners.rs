@@ -1,11 +1,9 @@
 //! Partners over real sockets: whom receipts and records name, what a partner's public page says after a
 //! crash, how much one partner's visitors may ask for, and the operator's switch.
 
-mod common;
-
 use std::fs;
 
-use common::{Coordinator, Extra, Volunteer, hello};
+use crate::common::{Coordinator, Extra, Volunteer, hello};
 use covey_ledger::{Ledger, journal::Line};
 use covey_protocol::{
     Identity, PartnerId,

@@ -1,11 +1,9 @@
 //! Killed, stopped, damaged, misconfigured: nothing acknowledged is lost, and what cannot go on says
 //! what to do.
 
-mod common;
-
 use std::{collections::BTreeMap, fs, process::Stdio, time::Duration};
 
-use common::{Coordinator, Extra, PATIENCE};
+use crate::common::{Coordinator, Extra, PATIENCE};
 use covey_protocol::{
     Hash, Round,
     http::ErrorCode,

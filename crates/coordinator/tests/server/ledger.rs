@@ -1,11 +1,9 @@
 //! The ledger over real sockets and a real disk: nothing acknowledged is lost, every rule answers by its
 //! name, epochs come by themselves, and a stranger can check all of it.
 
-mod common;
-
 use std::{collections::BTreeSet, fs, path::Path, process::Output, time::Duration};
 
-use common::{Coordinator, Extra, PATIENCE, Socket};
+use crate::common::{Coordinator, Extra, PATIENCE, Socket};
 use covey_ledger::{
     AccountId, Alpha, KeyType, Ledger, Rao,
     call::{APP, Action, Call, SignedAction},

@@ -1,11 +1,9 @@
 //! Packets that are tried before they count: volunteers that really train, one that works against them,
 //! and what everyone can read about it afterwards.
 
-mod common;
-
 use std::{collections::BTreeMap, fs, time::Duration};
 
-use common::{Coordinator, Extra, Volunteer, header};
+use crate::common::{Coordinator, Extra, Volunteer, header};
 use covey_ledger::{AccountId, Alpha, Ledger, journal::Line};
 use covey_protocol::{
     Hash, Identity, Round,
