@@ -22,6 +22,7 @@ pub mod run;
 pub mod socket;
 pub mod update;
 pub mod validation;
+pub mod weights;
 pub mod witness;
 
 pub use ids::{Hash, Identity, Round, SESSION_KEY_DOMAIN, SignatureBytes, VolunteerId};

@@ -1,50 +1,12 @@
-//! Weights as bytes: the checkpoint blob that rounds start from, and SafeTensors for everyone else.
-//!
-//! The blob is the flat f32 values, little endian, so its BLAKE3 is the weights' hash. The
-//! SafeTensors file holds the same values under the names Llama checkpoints use.
+//! Weights as a SafeTensors file, for everyone outside a run: the same values as the checkpoint blob
+//! (`covey_protocol::weights`) under the names Llama checkpoints use.
 
 use std::collections::HashMap;
 
-use covey_protocol::{Hash, model::ModelConfig};
+use covey_protocol::{model::ModelConfig, weights};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::TrainingError;
-
-/// The checkpoint blob of flat weights.
-pub fn to_bytes(theta: &[f32]) -> Vec<u8> {
-    theta.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
-/// Reads a checkpoint blob whose hash must be `expected`.
-pub fn from_bytes(
-    config: &ModelConfig,
-    expected: &Hash,
-    bytes: &[u8],
-) -> Result<Vec<f32>, TrainingError> {
-    let count = usize::try_from(config.parameters()).unwrap_or(usize::MAX);
-    if bytes.len() / 4 != count || !bytes.len().is_multiple_of(4) {
-        return Err(TrainingError::WeightCount {
-            actual: bytes.len() / 4,
-            expected: count,
-        });
-    }
-    let actual = Hash::of(bytes);
-    if actual != *expected {
-        return Err(TrainingError::WrongWeights {
-            actual,
-            expected: *expected,
-        });
-    }
-    let theta: Vec<f32> = bytes
-        .chunks_exact(4)
-        .map(|value| f32::from_le_bytes([value[0], value[1], value[2], value[3]]))
-        .collect();
-    if theta.iter().all(|value| value.is_finite()) {
-        Ok(theta)
-    } else {
-        Err(TrainingError::NotFinite("the checkpoint"))
-    }
-}
 
 /// A SafeTensors file with every tensor by name, plus `metadata` in its header.
 pub fn to_safetensors(
@@ -52,7 +14,7 @@ pub fn to_safetensors(
     theta: &[f32],
     metadata: HashMap<String, String>,
 ) -> Result<Vec<u8>, TrainingError> {
-    let bytes = to_bytes(theta);
+    let bytes = weights::to_bytes(theta);
     let mut rest = bytes.as_slice();
     let mut views = Vec::new();
     for tensor in config.tensors() {
