@@ -9,6 +9,7 @@ mod disk;
 mod proxy;
 
 mod commitments;
+mod decoders;
 mod doors;
 mod keeper;
 mod ledger;
