@@ -26,6 +26,9 @@ pub mod payload {
 
     pub fn run(data: &[u8]) {
         let codec = codec();
+        if data.len() != codec.payload_len() {
+            assert!(codec.decode(data).is_err());
+        }
         // Lengths are fixed by the model; the search should not have to find them.
         let mut payload = data.to_vec();
         payload.resize(codec.payload_len(), 0);

@@ -11,7 +11,7 @@ use covey_ledger::{
         session::{Scope, SessionAuthorisation, SignedSession},
     },
 };
-use covey_protocol::{Hash, Identity};
+use covey_protocol::{Hash, Identity, PartnerId, SignatureBytes, VolunteerId};
 
 use crate::world::{PEOPLE, RUN, account, calls, genesis as example, signed, sound, world};
 
@@ -37,8 +37,25 @@ pub mod names {
             assert_eq!(covey_wallet::amount::parse(&decimal), Ok(units));
         }
         let _ = covey_wallet::amount::format(text);
+        if let Ok(amount) = text.parse::<Alpha>() {
+            assert_eq!(amount.to_string().parse::<Alpha>(), Ok(amount));
+        }
         if let Ok(hash) = text.parse::<Hash>() {
             assert_eq!(hash.to_string(), text);
+        }
+        if let Ok(volunteer) = text.parse::<VolunteerId>() {
+            assert_eq!(volunteer.to_string(), text);
+        }
+        if let Ok(signature) = text.parse::<SignatureBytes>() {
+            assert_eq!(signature.to_string(), text);
+        }
+        if let Ok(partner) = text.parse::<PartnerId>() {
+            assert_eq!(partner.to_string(), text);
+        }
+        for kind in [KeyType::Ed25519, KeyType::Sr25519] {
+            if let Ok(pair) = Keypair::from_suri(kind, text) {
+                assert_eq!(pair.kind(), kind);
+            }
         }
         if let Ok((_, signature)) = parse_wallet_signature(text) {
             assert!(text.to_ascii_lowercase().ends_with(&signature.to_string()));
@@ -57,6 +74,8 @@ pub mod names {
             signature.to_string(),
             // Alice's key under Polkadot's prefix.
             "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5".to_owned(),
+            "//Ferdie".to_owned(),
+            "a-partner-0".to_owned(),
         ]
         .map(String::into_bytes)
         .to_vec()

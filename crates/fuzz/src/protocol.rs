@@ -1,4 +1,4 @@
-//! What crosses the network: packets, updates, frames, run descriptions, answers, the corpus.
+//! What crosses the network: packets, updates, frames, run descriptions, answers.
 //!
 //! What a reader would get wrong: JSON readers may be off by one in the last place of a fraction, so
 //! texts with fractions are only asked to stay valid, not to stay the same.
@@ -317,10 +317,12 @@ pub mod answers {
         http::{ErrorBody, ErrorCode, HeldOut, Records, RunInfo, Score, Scores},
         ledger::{LedgerHead, sign_head},
         model::Preset,
+        partner::{PartnerView, Partners},
         record::{
             Agreement, Checkpoint, Commitment, Contribution, Exclusion, ExclusionReason, Receipt,
             Replica, RoundRecord, SignedRecord,
         },
+        validation::{Assignment, Standing, Task, Validations},
     };
 
     use super::*;
@@ -329,7 +331,14 @@ pub mod answers {
         json::<RunInfo>(data);
         json::<Scores>(data);
         json::<ErrorBody>(data);
+        json::<Task>(data);
+        json::<Partners>(data);
         let me = me().id();
+        if let Ok(Validations { sheets, .. }) = serde_json::from_slice(data) {
+            for sheet in sheets {
+                let _ = sheet.verify();
+            }
+        }
         if let Ok(Records { records }) = serde_json::from_slice(data) {
             for record in records {
                 let text = serde_json::to_vec(&record).expect("what was read can be written");
@@ -452,6 +461,43 @@ pub mod answers {
         let records = Records {
             records: vec![record()],
         };
+        let task = Task {
+            standing: Standing {
+                registered: true,
+                stake: "1000".to_owned(),
+                permit: true,
+                owner: me().id(),
+                nonce: 1,
+                height: 5,
+                epoch: 0,
+                weights_set: Some(3),
+            },
+            assignment: Some(Assignment {
+                round: Round(2),
+                record: Hash([3; 32]),
+                packets: vec![Hash([7; 32])],
+                until: Round(4),
+            }),
+        };
+        let validations = Validations {
+            sheets: vec![crate::signed::sheet::signed()],
+            next: Round(10),
+        };
+        let partners = Partners {
+            partners: vec![PartnerView {
+                id: "a-site".parse().expect("an id"),
+                name: "A site".to_owned(),
+                url: "https://site.example".to_owned(),
+                suspended: false,
+                rounds: 1,
+                packets: 2,
+                tokens: 3,
+                volunteers: 1,
+                last_activity_ms: Some(1_700_000_000_000),
+                account: None,
+                received: "0".to_owned(),
+            }],
+        };
         let texts = [
             serde_json::to_vec(&info()),
             serde_json::to_vec(&records),
@@ -459,110 +505,13 @@ pub mod answers {
             serde_json::to_vec(&ErrorBody::new(ErrorCode::Busy, "wait")),
             serde_json::to_vec(&receipt.sign(&me())),
             serde_json::to_vec(&head),
+            serde_json::to_vec(&task),
+            serde_json::to_vec(&validations),
+            serde_json::to_vec(&partners),
         ];
         texts
             .into_iter()
             .map(|text| text.expect("it can be written"))
             .collect()
-    }
-}
-
-pub mod manifest {
-    use covey_protocol::corpus::{MANIFEST_VERSION, Manifest, Shard};
-
-    use super::*;
-
-    pub fn run(data: &[u8]) {
-        if let Ok(manifest) = Manifest::from_json(data) {
-            Manifest::from_json(&manifest.to_json()).expect("what was written can be read");
-        }
-    }
-
-    pub fn seeds() -> Vec<Vec<u8>> {
-        let shard = |bytes: &[u8]| Shard {
-            hash: Hash::of(bytes),
-            tokens: 4,
-        };
-        let manifest = Manifest {
-            version: MANIFEST_VERSION,
-            vocabulary_size: 256,
-            vocabulary: Hash([1; 32]),
-            tokenizer: None,
-            train: vec![shard(b"a"), shard(b"b")],
-            held_out: vec![shard(b"c")],
-            train_bytes: 16,
-            held_out_bytes: 8,
-            unigram_entropy: 3.25,
-        };
-        vec![manifest.to_json()]
-    }
-}
-
-/// Two bytes of vocabulary size, then the blob.
-pub mod shard {
-    use covey_protocol::corpus::{Shard, decode_shard};
-
-    use super::*;
-
-    pub fn run(data: &[u8]) {
-        let Some((size, blob)) = data.split_first_chunk::<2>() else {
-            return;
-        };
-        let size = u32::from(u16::from_le_bytes(*size));
-        let shard = Shard {
-            hash: Hash::of(blob),
-            tokens: blob.len() as u32 / 2,
-        };
-        match decode_shard(&shard, size, blob) {
-            Ok(tokens) => {
-                let bytes: Vec<u8> = tokens
-                    .iter()
-                    .flat_map(|token| token.to_le_bytes())
-                    .collect();
-                assert_eq!(bytes, blob);
-                assert!(tokens.iter().all(|token| u32::from(*token) < size));
-            }
-            Err(_) => assert!(
-                blob.len() % 2 == 1
-                    || blob
-                        .chunks_exact(2)
-                        .any(|t| u32::from(u16::from_le_bytes([t[0], t[1]])) >= size)
-            ),
-        }
-        // Bytes that are not the named ones are never tokens.
-        let other = Shard {
-            hash: Hash([0; 32]),
-            ..shard
-        };
-        assert!(decode_shard(&other, size, blob).is_err());
-    }
-
-    pub fn seeds() -> Vec<Vec<u8>> {
-        vec![vec![0, 1, 65, 0, 66, 0], vec![0, 16, 255, 15]]
-    }
-}
-
-pub mod vocabulary {
-    use covey_protocol::corpus::Vocabulary;
-
-    pub fn run(data: &[u8]) {
-        let Ok(vocabulary) = Vocabulary::from_blob(data) else {
-            return;
-        };
-        assert_eq!(vocabulary.to_blob(), data);
-        let prompt = String::from_utf8_lossy(data);
-        let tokens = vocabulary.encode(&prompt);
-        assert!(
-            tokens
-                .iter()
-                .all(|token| usize::from(*token) < vocabulary.len())
-        );
-        vocabulary.decode(&tokens);
-    }
-
-    pub fn seeds() -> Vec<Vec<u8>> {
-        let pieces = vec![b"C".to_vec(), b"V".to_vec(), b"CV".to_vec(), Vec::new()];
-        let few = Vocabulary::new(pieces).expect("a small vocabulary");
-        vec![Vocabulary::bytes().to_blob(), few.to_blob()]
     }
 }

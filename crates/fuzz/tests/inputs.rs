@@ -1,4 +1,5 @@
-//! Every kept input through its target, without a fuzzer: the seeds, and whatever was ever found.
+//! Every kept input through its target, without a fuzzer: the seeds, what fuzzing reached new code with, and
+//! whatever was ever found.
 
 use std::{fs, path::PathBuf};
 
@@ -39,6 +40,23 @@ fn every_input_that_once_failed_passes() {
     }
 }
 
+#[test]
+fn what_fuzzing_kept_passes() {
+    for target in TARGETS {
+        for input in inputs("corpus", target.name) {
+            (target.run)(&input);
+        }
+    }
+}
+
+/// Strangers download it.
+#[test]
+fn what_fuzzing_kept_is_small() {
+    let inputs = TARGETS.iter().map(|target| inputs("corpus", target.name));
+    let bytes: usize = inputs.flatten().map(|input| input.len()).sum();
+    assert!(bytes < 1 << 20, "{bytes} bytes: merge it (docs/fuzzing.md)");
+}
+
 /// The seeds themselves, and each cut short or with one bit changed at a few places.
 #[test]
 fn seeds_pass_whole_and_damaged() {
@@ -59,11 +77,13 @@ fn seeds_pass_whole_and_damaged() {
 }
 
 #[test]
-fn findings_belong_to_targets() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("findings");
-    for folder in fs::read_dir(root).into_iter().flatten() {
-        let name = folder.unwrap().file_name();
-        let known = name.to_str().and_then(covey_fuzz::target).is_some();
-        assert!(known, "findings for {name:?}, which is no target");
+fn kept_inputs_belong_to_targets() {
+    for kind in ["corpus", "findings"] {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(kind);
+        for folder in fs::read_dir(root).into_iter().flatten() {
+            let name = folder.unwrap().file_name();
+            let known = name.to_str().and_then(covey_fuzz::target).is_some();
+            assert!(known, "{kind} for {name:?}, which is no target");
+        }
     }
 }
