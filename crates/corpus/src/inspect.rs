@@ -175,6 +175,8 @@ pub(crate) fn fill(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize>
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     fn finding(content: &[u8]) -> Finding {
@@ -226,5 +228,35 @@ mod tests {
         let mut bytes = vec![b'x'; 50];
         bytes.extend([0xF0, 0x9F]);
         assert_eq!(finding(&bytes), Finding::Other(Reason::NotUtf8));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn any_bytes_are_text_exactly_by_the_rule(
+            text in "[a-z é🦀\u{0}]{0,300}",
+            odd in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        ) {
+            let mut bytes = text.into_bytes();
+            for (place, byte) in odd {
+                let at = place.index(bytes.len() + 1);
+                bytes.insert(at, byte);
+            }
+            let foreign: usize = bytes.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
+            let expected = if bytes.contains(&0) {
+                Finding::Other(Reason::Binary)
+            } else if bytes.is_empty() {
+                Finding::Other(Reason::Empty)
+            } else if foreign > bytes.len() / 100 {
+                Finding::Other(Reason::NotUtf8)
+            } else {
+                Finding::Text {
+                    len: bytes.len() as u64,
+                    hash: Hash::of(&bytes),
+                }
+            };
+            prop_assert_eq!(finding(&bytes), expected);
+        }
     }
 }

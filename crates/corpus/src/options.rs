@@ -119,6 +119,8 @@ impl fmt::Display for HeldOut {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -140,6 +142,23 @@ mod tests {
         assert_eq!("12.5 %".parse::<HeldOut>().unwrap().to_string(), "12.5%");
         for wrong in ["", "0", "0%", "60%", "1", "NaN", "-5%", "5%%", "inf"] {
             assert!(wrong.parse::<HeldOut>().is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5000))]
+
+        #[test]
+        fn any_setting_is_refused_or_reads_the_same_when_shown(
+            text in prop_oneof![".{0,12}", "[0-9.eE+-]{1,8} ?%?", "[0-9]{1,6}"],
+        ) {
+            if let Ok(choice) = text.parse::<VocabularyChoice>() {
+                prop_assert_eq!(choice.to_string().parse::<VocabularyChoice>().unwrap(), choice);
+                prop_assert!((256..=MAX_VOCABULARY as u32).contains(&choice.size()));
+            }
+            if let Ok(share) = text.parse::<HeldOut>() {
+                prop_assert_eq!(share.to_string().parse::<HeldOut>().unwrap(), share);
+            }
         }
     }
 }

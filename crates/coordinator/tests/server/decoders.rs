@@ -28,7 +28,7 @@ use covey_protocol::{
 };
 use proptest::{collection::vec, prelude::*};
 use redb::{Database, TableDefinition};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 /// One change to a good file: what, where, with what.
@@ -129,12 +129,10 @@ peak_lr = 0.001
 window_ms = 60000
 "#;
 
-fn configuration(text: &[u8]) -> Option<Config> {
-    let folder = folder();
-    let path = folder.path().join("covey.toml");
-    fs::write(&path, text).expect("written");
+fn configuration(path: &Path, text: &[u8]) -> Option<Config> {
+    fs::write(path, text).expect("written");
     let flags = Flags {
-        config: Some(path),
+        config: Some(path.to_owned()),
         ..Flags::default()
     };
     Config::load(&flags).ok()
@@ -213,9 +211,9 @@ fn handover_list() -> Vec<u8> {
 
 #[test]
 fn the_files_that_are_damaged_below_are_good_ones() {
-    assert!(configuration(CONFIGURATION.as_bytes()).is_some());
     let folder = folder();
     let path = folder.path().join("file");
+    assert!(configuration(&path, CONFIGURATION.as_bytes()).is_some());
     fs::write(&path, handover_list()).expect("written");
     let next = Identity::from_secret([8; 32]).id();
     assert!(handovers::load(&path, &Hash([1; 32]), &next).is_ok());
@@ -226,83 +224,100 @@ fn the_files_that_are_damaged_below_are_good_ones() {
     assert_eq!(board.list(Round(4)).servers.len(), 1);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+/// One folder for all cases of a test: making one takes longer than what is tested.
+fn cases() -> ProptestConfig {
+    ProptestConfig::with_cases(1000)
+}
 
-    #[test]
-    fn a_configuration_is_refused_or_within_its_bounds(
-        text in near(CONFIGURATION.as_bytes().to_vec()),
-    ) {
-        if let Some(config) = configuration(&text) {
+#[test]
+fn a_configuration_is_refused_or_within_its_bounds() {
+    let folder = folder();
+    let path = folder.path().join("covey.toml");
+    proptest!(cases(), |(text in near(CONFIGURATION.as_bytes().to_vec()))| {
+        if let Some(config) = configuration(&path, &text) {
             prop_assert!(config.limits.connections > 0 && config.checkpoints_kept > 0);
             prop_assert!(config.replication.quota_rounds > 0);
             let origins = config.partners.iter().flat_map(|partner| &partner.origins);
             prop_assert!(origins.into_iter().all(|origin| is_origin(origin)));
         }
-    }
+    });
+}
 
-    #[test]
-    fn settings_of_a_run_make_one_that_is_kept_or_none(text in near(
-        br#"{"name":"plays","model":{"layers":2},"inner":{"steps":7,"beta2":0.97},"rounds":{"grace_ms":5}}"#.to_vec(),
-    )) {
+#[test]
+fn settings_of_a_run_make_one_that_is_kept_or_none() {
+    let good = json!({
+        "name": "plays", "model": {"layers": 2}, "inner": {"steps": 7, "beta2": 0.97}, "rounds": {"grace_ms": 5},
+    });
+    let folder = folder();
+    let path = folder.path().join("run.json");
+    proptest!(cases(), |(text in near(good.to_string().into_bytes()))| {
         if let Ok(settings) = serde_json::from_slice::<Map<String, Value>>(&text) {
-            let folder = folder();
-            let path = folder.path().join("run.json");
+            let _ = fs::remove_file(&path);
             match run(&path, &settings) {
                 Some(spec) => prop_assert_eq!(run(&path, &settings), Some(spec)),
                 None => prop_assert!(!path.exists()),
             }
         }
-    }
+    });
+}
 
-    #[test]
-    fn a_damaged_run_is_refused_or_is_what_it_says(bytes in near(run_json())) {
-        let folder = folder();
-        let path = folder.path().join("run.json");
+#[test]
+fn a_damaged_run_is_refused_or_is_what_it_says() {
+    let folder = folder();
+    let path = folder.path().join("run.json");
+    proptest!(cases(), |(bytes in near(run_json()))| {
         fs::write(&path, &bytes).expect("written");
         if let Some(spec) = run(&path, &Map::new()) {
             prop_assert!(spec.validate().is_ok());
         }
         prop_assert_eq!(fs::read(&path).expect("still there"), bytes);
-    }
+    });
+}
 
-    #[test]
-    fn a_damaged_genesis_is_refused_or_founds_a_ledger_or_says_why_not(bytes in near(genesis())) {
-        let folder = folder();
-        let path = folder.path().join("genesis.json");
+#[test]
+fn a_damaged_genesis_is_refused_or_founds_a_ledger_or_says_why_not() {
+    let folder = folder();
+    let path = folder.path().join("genesis.json");
+    proptest!(cases(), |(bytes in near(genesis()))| {
         fs::write(&path, &bytes).expect("written");
         if let Ok(terms) = Terms::read(&path, AccountId([7; 32])) {
             let _ = found(terms.of(Hash([1; 32]), 5));
         }
-    }
+    });
+}
 
-    #[test]
-    fn a_damaged_list_of_witnesses_begins_anew_and_stops_nothing(bytes in near(witness_list())) {
-        let folder = folder();
-        let path = folder.path().join("witnesses.json");
+#[test]
+fn a_damaged_list_of_witnesses_begins_anew_and_stops_nothing() {
+    let folder = folder();
+    let path = folder.path().join("witnesses.json");
+    proptest!(cases(), |(bytes in near(witness_list()))| {
         fs::write(&path, &bytes).expect("written");
-        let board = Board::open(Hash([1; 32]), path);
+        let board = Board::open(Hash([1; 32]), path.clone());
         prop_assert!(board.expect("opened").list(Round(4)).servers.len() <= 1);
-    }
+    });
+}
 
-    #[test]
-    fn handovers_are_refused_unless_they_lead_to_the_coordinator(bytes in near(handover_list())) {
-        let folder = folder();
-        let path = folder.path().join("handovers.json");
+#[test]
+fn handovers_are_refused_unless_they_lead_to_the_coordinator() {
+    let folder = folder();
+    let path = folder.path().join("handovers.json");
+    let (run, next) = (Hash([1; 32]), Identity::from_secret([8; 32]).id());
+    proptest!(cases(), |(bytes in near(handover_list()))| {
         fs::write(&path, &bytes).expect("written");
-        let (run, next) = (Hash([1; 32]), Identity::from_secret([8; 32]).id());
         if let Ok(handovers) = handovers::load(&path, &run, &next) {
             prop_assert!(handover::check(&run, &handovers, &next).is_ok());
         }
-    }
+    });
+}
 
-    #[test]
-    fn a_key_is_32_bytes_or_refused(bytes in vec(any::<u8>(), 0..70)) {
-        let folder = folder();
-        let path = folder.path().join("coordinator.key");
+#[test]
+fn a_key_is_32_bytes_or_refused() {
+    let folder = folder();
+    let path = folder.path().join("coordinator.key");
+    proptest!(cases(), |(bytes in vec(any::<u8>(), 0..70))| {
         fs::write(&path, &bytes).expect("written");
         prop_assert_eq!(Secrets::load_or_create(&path).is_ok(), bytes.len() == 32);
-    }
+    });
 }
 
 /// A database with one row of somebody's choice in one of its tables.
@@ -354,7 +369,7 @@ fn sheet() -> Vec<u8> {
 
 proptest! {
     // Each case is a database on disk.
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(50))]
 
     #[test]
     fn a_row_that_is_no_record_is_an_error(row in near(record())) {
