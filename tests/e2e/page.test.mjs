@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { launch, scrollsSideways, shot } from "./support/browser.mjs";
+import { Pages } from "./support/pages.mjs";
 import { send, site, WASM, withHeaders } from "./support/site.mjs";
 import { connecting, ME, OTHER, RUN, THETA, training } from "./support/views.mjs";
 
@@ -13,14 +14,17 @@ import { connecting, ME, OTHER, RUN, THETA, training } from "./support/views.mjs
 
 /** @type {import("playwright-core").Browser} */
 let browser;
+/** @type {Pages} */
+let pages;
 before(async () => {
   // A host name that is not local, so that a page can be opened without a secure context.
   browser = await launch(["--host-resolver-rules=MAP covey.test 127.0.0.1"]);
+  pages = new Pages(browser);
 });
 after(() => browser.close());
 
 /**
- * Runs a test on a site of its own with a page of its own.
+ * Runs a test on a site of its own.
  * @param {string} name
  * @param {(t: {page: Page, home: Awaited<ReturnType<typeof site>>, errors: string[], context: import("playwright-core").BrowserContext}) => Promise<void>} body
  * @param {{answers?: Record<string, import("./support/site.mjs").Answer>, context?: import("playwright-core").BrowserContextOptions}} [options]
@@ -28,8 +32,8 @@ after(() => browser.close());
 function on(name, body, options = {}) {
   test(name, { timeout: 90_000 }, async () => {
     const home = await site(options.answers);
-    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options.context });
-    const page = await context.newPage();
+    const { page, context, done } = await pages.take(options.context);
+    let well = false;
     /** @type {string[]} */
     const errors = [];
     page.on("pageerror", (error) => errors.push(error.message));
@@ -39,9 +43,10 @@ function on(name, body, options = {}) {
     });
     try {
       await body({ page, home, errors, context });
+      well = true;
     } finally {
-      await context.close();
-      await home.close();
+      await done(well);
+      home.rest();
     }
   });
 }

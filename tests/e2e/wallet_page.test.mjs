@@ -9,6 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { launch, scrollsSideways, shot, until } from "./support/browser.mjs";
 import { injectWallet } from "./support/injected_wallet.mjs";
 import { ALICE, BOB, CAROL, CHAIN, HOT_ONE, HOT_TWO, ledgerSite } from "./support/ledger_site.mjs";
+import { Pages } from "./support/pages.mjs";
 import { send, WASM, withHeaders } from "./support/site.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
@@ -17,8 +18,11 @@ import { send, WASM, withHeaders } from "./support/site.mjs";
 
 /** @type {import("playwright-core").Browser} */
 let browser;
+/** @type {Pages} */
+let pages;
 before(async () => {
   browser = await launch();
+  pages = new Pages(browser);
 });
 after(() => browser.close());
 
@@ -26,7 +30,7 @@ const SIGNATURE = `0x${"5e".repeat(64)}`;
 const ETHEREUM = "0x52908400098527886E0F7030069857D2E4169EE7";
 
 /**
- * Runs a test with a site and a page of its own.
+ * Runs a test with a site of its own.
  * @param {string} name
  * @param {(t: {page: Page, home: Home, errors: string[], context: import("playwright-core").BrowserContext}) => Promise<void>} body
  * @param {{answers?: Record<string, Answer>, change?: (state: any) => void, context?: import("playwright-core").BrowserContextOptions}} [options]
@@ -34,8 +38,8 @@ const ETHEREUM = "0x52908400098527886E0F7030069857D2E4169EE7";
 function on(name, body, options = {}) {
   test(name, { timeout: 90_000 }, async () => {
     const home = await ledgerSite(options);
-    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options.context });
-    const page = await context.newPage();
+    const { page, context, done } = await pages.take(options.context);
+    let well = false;
     /** @type {string[]} */
     const errors = [];
     page.on("pageerror", (error) => errors.push(error.message));
@@ -44,9 +48,10 @@ function on(name, body, options = {}) {
     });
     try {
       await body({ page, home, errors, context });
+      well = true;
     } finally {
-      await context.close();
-      await home.close();
+      await done(well);
+      home.rest();
     }
   });
 }

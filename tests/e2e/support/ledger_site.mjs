@@ -160,9 +160,9 @@ export async function ledgerSite({ answers = {}, change } = {}) {
   }
   return {
     ...home, journal, posted, append, broadcast, head,
-    close: () => {
+    rest: () => {
       sockets.forEach((socket) => socket.destroy());
-      return home.close();
+      home.rest();
     },
     /** Cuts every socket. */
     cut: () => sockets.forEach((socket) => socket.destroy()),

@@ -56,6 +56,15 @@ export async function site(/** @type {Record<string, Answer>} */ answers = {}) {
     requests,
     answers,
     server,
+    /** Answers nobody any more, but keeps the port: no later site of this process gets the same origin. */
+    rest: () => {
+      server.removeAllListeners("request");
+      server.removeAllListeners("upgrade");
+      server.on("request", (request) => request.socket.destroy());
+      server.on("upgrade", (_, socket) => socket.destroy());
+      server.closeAllConnections();
+      server.unref();
+    },
     close: () => {
       server.closeAllConnections();
       return new Promise((resolve) => server.close(resolve));
