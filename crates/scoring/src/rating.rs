@@ -77,9 +77,16 @@ impl PlackettLuce {
             .map(|variance| variance + scatter)
             .sum::<f64>()
             .sqrt();
-        let stages: Vec<Stage> = peers
+        // Peers with equal scores share a stage. In a crowd nearly all do (who delivered nothing, and doing
+        // nothing itself), so the exponentials are taken for each stage, not for each pair of peers.
+        let mut places: Vec<f64> = peers.iter().map(|(_, score)| *score).collect();
+        places.sort_by(f64::total_cmp);
+        places.dedup();
+        let place_of = |score: &f64| places.partition_point(|place| place < score);
+        let place: Vec<usize> = peers.iter().map(|(_, score)| place_of(score)).collect();
+        let stages: Vec<Stage> = places
             .iter()
-            .map(|(_, score)| Stage::new(peers, *score, c))
+            .map(|place| Stage::new(peers, *place, c))
             .collect();
 
         let after =
@@ -88,16 +95,21 @@ impl PlackettLuce {
                 .zip(&variances)
                 .enumerate()
                 .map(|(i, ((rating, score), variance))| {
-                    let (mut omega, mut delta) = (0.0, 0.0);
-                    let reached = peers
+                    let from = place_of(score);
+                    let shares: Vec<Share> = stages
                         .iter()
-                        .zip(&stages)
-                        .enumerate()
-                        .filter(|(_, ((_, other), _))| other >= score);
-                    for (q, (_, stage)) in reached {
-                        let p = libm::exp((rating.mu - stage.top) / c) / stage.sum;
-                        omega += if q == i { 1.0 - p } else { -p } / stage.tied;
-                        delta += p * (1.0 - p) / stage.tied;
+                        .skip(from)
+                        .map(|stage| Share::new(rating.mu, stage, c))
+                        .collect();
+                    let (mut omega, mut delta) = (0.0, 0.0);
+                    // One term for each peer, in their order: floating-point sums depend on it.
+                    for (q, place) in place.iter().enumerate() {
+                        let Some(share) = place.checked_sub(from).and_then(|at| shares.get(at))
+                        else {
+                            continue;
+                        };
+                        omega += if q == i { share.won } else { share.lost };
+                        delta += share.spread;
                     }
                     let sigma = variance.sqrt();
                     let shrink = 1.0 - variance / (c * c) * (sigma / c) * delta;
@@ -142,6 +154,25 @@ struct Stage {
     sum: f64,
     /// How many peers share this place.
     tied: f64,
+}
+
+/// What one stage adds to a peer's update.
+struct Share {
+    /// Where the stage is its own.
+    won: f64,
+    lost: f64,
+    spread: f64,
+}
+
+impl Share {
+    fn new(mu: f64, stage: &Stage, c: f64) -> Self {
+        let p = libm::exp((mu - stage.top) / c) / stage.sum;
+        Self {
+            won: (1.0 - p) / stage.tied,
+            lost: -p / stage.tied,
+            spread: p * (1.0 - p) / stage.tied,
+        }
+    }
 }
 
 impl Stage {

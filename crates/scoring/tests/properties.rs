@@ -15,6 +15,44 @@ fn peers() -> impl Strategy<Value = Vec<(Rating, f64)>> {
     prop::collection::vec((rating, score), 1..20)
 }
 
+/// Weng and Lin's update, pair by pair.
+fn written_out(rules: &PlackettLuce, peers: &[(Rating, f64)]) -> Vec<(f64, f64)> {
+    let variance = |rating: &Rating| rating.sigma * rating.sigma + rules.tau * rules.tau;
+    let scattered = peers
+        .iter()
+        .map(|(rating, _)| variance(rating) + rules.beta * rules.beta);
+    let c = scattered.sum::<f64>().sqrt();
+    let after = |(i, (rating, score)): (usize, &(Rating, f64))| {
+        let (mut omega, mut delta) = (0.0, 0.0);
+        for (q, (_, place)) in peers
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, place))| place >= score)
+        {
+            let below = || {
+                peers
+                    .iter()
+                    .filter(|(_, other)| other <= place)
+                    .map(|(rating, _)| rating.mu)
+            };
+            let top = below().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = below().map(|mu| libm::exp((mu - top) / c)).sum();
+            let tied = peers.iter().filter(|(_, other)| other == place).count() as f64;
+            let p = libm::exp((rating.mu - top) / c) / sum;
+            omega += (if q == i { 1.0 - p } else { -p }) / tied;
+            delta += p * (1.0 - p) / tied;
+        }
+        let variance = variance(rating);
+        let sigma = variance.sqrt();
+        let shrink = 1.0 - variance / (c * c) * (sigma / c) * delta;
+        (
+            rating.mu + variance * omega / c,
+            sigma * shrink.max(rules.kappa).sqrt(),
+        )
+    };
+    peers.iter().enumerate().map(after).collect()
+}
+
 proptest! {
     #[test]
     fn ratings_stay_finite_and_deviations_positive(peers in peers()) {
@@ -33,6 +71,16 @@ proptest! {
             let slack = 1e-9 * before.mu.abs().max(1.0);
             if alone(best) { prop_assert!(after.mu >= before.mu - slack); }
             if alone(worst) { prop_assert!(after.mu <= before.mu + slack); }
+        }
+    }
+
+    /// Whoever replays a run must get the same bits, so a shortcut may not change a single one.
+    #[test]
+    fn ratings_have_the_bits_of_the_formula_written_out(peers in peers()) {
+        let rules = PlackettLuce::default();
+        let rated = rules.rate(&peers).unwrap();
+        for ((mu, sigma), after) in written_out(&rules, &peers).into_iter().zip(rated) {
+            prop_assert_eq!((mu.to_bits(), sigma.to_bits()), (after.mu.to_bits(), after.sigma.to_bits()));
         }
     }
 

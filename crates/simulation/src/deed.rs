@@ -24,12 +24,28 @@ pub enum Deed {
     NotCommitted,
     Task,
     // Of the ledger.
-    Entries = 20,
+    Entries,
     Answer,
+    // Steps of what takes time. What is written may be lost or half lost; what is synchronised stays, but
+    // nobody was told.
+    Checked,
+    Assessed,
+    PledgeWritten,
+    PledgeSynced,
+    PacketWritten,
+    PacketSynced,
+    UpdateWritten,
+    UpdateSynced,
+    RecordWritten,
+    RecordSynced,
+    CheckpointWritten,
+    CheckpointSynced,
+    EntriesWritten,
+    EntriesSynced,
 }
 
 impl Deed {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 32] = [
         Self::Store,
         Self::Receipt,
         Self::Reject,
@@ -48,6 +64,20 @@ impl Deed {
         Self::Task,
         Self::Entries,
         Self::Answer,
+        Self::Checked,
+        Self::Assessed,
+        Self::PledgeWritten,
+        Self::PledgeSynced,
+        Self::PacketWritten,
+        Self::PacketSynced,
+        Self::UpdateWritten,
+        Self::UpdateSynced,
+        Self::RecordWritten,
+        Self::RecordSynced,
+        Self::CheckpointWritten,
+        Self::CheckpointSynced,
+        Self::EntriesWritten,
+        Self::EntriesSynced,
     ];
 }
 

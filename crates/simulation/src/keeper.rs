@@ -264,7 +264,11 @@ impl Keeper {
     /// # Errors
     /// [`Stop`].
     pub fn written(&mut self, world: &mut World) -> Result<(), Stop> {
+        let written = self.batch.as_ref();
+        let len = written.map_or(0, |batch| batch.ledger.len());
+        world.effect(Deed::EntriesWritten, len, None)?;
         world.disk.ledger.sync();
+        world.effect(Deed::EntriesSynced, len, None)?;
         self.tell(world)?;
         let Some(batch) = self.batch.take() else {
             return Ok(());

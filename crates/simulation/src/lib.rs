@@ -161,6 +161,24 @@ pub struct Report {
     pub hostile_incentive: u128,
 }
 
+impl Report {
+    /// What must come of a run whatever the weather, and did not: something is learnt, people can use the
+    /// ledger, and hostile work is not paid.
+    #[must_use]
+    pub fn shortcoming(&self) -> Option<String> {
+        if self.loss >= self.untrained_loss {
+            Some(format!("nothing was learnt: the loss is {}", self.loss))
+        } else if self.hostile_incentive * 100 >= self.incentive {
+            let (hostile, all) = (self.hostile_incentive, self.incentive);
+            Some(format!("the hostile earned {hostile} of {all}"))
+        } else if self.recorded == 0 {
+            Some("nobody could use the ledger".to_owned())
+        } else {
+            None
+        }
+    }
+}
+
 /// Simulates a run.
 ///
 /// # Errors
@@ -236,7 +254,8 @@ impl Simulation {
         // A last hour in which nothing fails: whatever is open is finished and paid for.
         self.world.calm_down();
         let last = self.world.now + 3_600_000 / 6;
-        while self.world.now < last {
+        // If it died at the very end it comes back first.
+        while self.world.now < last || self.process.is_none() {
             self.next()?;
         }
         self.end()

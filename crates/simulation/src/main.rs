@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Instant};
 
-use covey_simulation::{Crash, Options, Report, run};
+use covey_simulation::{Crash, Deed, Options, Report, run};
 
 const USAGE: &str = "\
 Simulates whole runs on a virtual clock, network and disk. All of these take a number:
@@ -41,15 +41,26 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let mut failed = 0;
     for seed in first.seed..first.seed.saturating_add(seeds) {
         let begun = Instant::now();
         match run(Options { seed, ..first }) {
-            Ok(report) => print(seed, &report, begun.elapsed().as_secs_f64()),
+            Ok(report) => {
+                print(seed, &report, begun.elapsed().as_secs_f64());
+                if let Some(shortcoming) = report.shortcoming() {
+                    eprintln!("seed {seed}: {shortcoming}");
+                    failed += 1;
+                }
+            }
             Err(failure) => {
                 eprintln!("{failure}");
-                return ExitCode::FAILURE;
+                failed += 1;
             }
         }
+    }
+    if failed > 0 {
+        eprintln!("{failed} of {seeds} seeds failed");
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }
@@ -61,6 +72,7 @@ fn print(seed: u64, report: &Report, seconds: f64) {
         virtual_ms,
         events,
         effects,
+        deeds,
         crashes,
         ..
     } = report;
@@ -70,6 +82,8 @@ fn print(seed: u64, report: &Report, seconds: f64) {
     );
     println!("  digest      {digest}");
     println!("  happened    {events} events, {effects} effects, {crashes} crashes");
+    let never = Deed::ALL.iter().filter(|deed| !deeds.contains_key(deed));
+    println!("  never       {:?}", never.collect::<Vec<_>>());
     println!(
         "  packets     {} acknowledged: {} merged, {} left out",
         report.acknowledged, report.merged, report.excluded

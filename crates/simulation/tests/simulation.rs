@@ -1,28 +1,19 @@
 //! Whole runs under bad weather. What is checked all the time is in the oracle; here is what must come of it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeSet,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use covey_simulation::{Options, Report, Sabotage, run};
+use covey_simulation::{Crash, Deed, Options, Report, Sabotage, run};
 
 /// Whatever the weather, honest work pays and hostile work does not.
 fn simulated(options: Options) -> Report {
     let report = run(options).unwrap_or_else(|failure| panic!("{failure}"));
     let seed = options.seed;
     assert!(report.rounds >= options.rounds, "seed {seed}");
-    assert!(
-        report.loss < report.untrained_loss,
-        "seed {seed}: nothing was learnt"
-    );
-    assert!(
-        report.hostile_incentive * 100 < report.incentive,
-        "seed {seed}: the hostile earned {} of {}",
-        report.hostile_incentive,
-        report.incentive
-    );
-    assert!(
-        report.recorded > 0,
-        "seed {seed}: nobody could use the ledger"
-    );
+    let shortcoming = report.shortcoming();
+    assert_eq!(shortcoming, None, "seed {seed}, {options:?}");
     report
 }
 
@@ -53,23 +44,53 @@ fn a_seed_replays_exactly() {
     assert_ne!(run(options).unwrap().digest, other.digest);
 }
 
-/// The process dies once, at one effect after the other, from the first on.
+fn dies_once(options: Options, crash: Crash) {
+    let report = run(Options { crash, ..options }).unwrap_or_else(|f| panic!("{f}"));
+    assert_eq!(report.crashes, 1, "{crash:?}");
+}
+
+/// The process dies once, before one deed after the other, from the first on.
+fn dies_before_each_of_the_first(most: u64) {
+    let short = Options::new(7, 4, 3);
+    let crash = Crash::Never;
+    let whole = run(Options { crash, ..short }).unwrap();
+    assert_eq!(whole.crashes, 0);
+    for at in 1..=whole.effects.min(most) {
+        dies_once(short, Crash::At(at));
+    }
+}
+
 #[test]
 fn a_crash_at_any_effect_loses_nothing() {
-    let short = Options::new(7, 4, 3);
+    dies_before_each_of_the_first(150);
+}
+
+#[test]
+#[ignore = "long"]
+fn a_crash_at_any_effect_of_a_whole_run_loses_nothing() {
+    dies_before_each_of_the_first(u64::MAX);
+}
+
+/// Before the first of each kind, the last, and some between: whatever the process does, it may die there.
+#[test]
+fn every_kind_of_effect_survives_a_crash() {
+    let crash = Crash::Never;
+    let run_of_all = Options {
+        hostile: 400,
+        ..Options::new(7, 16, 24)
+    };
     let whole = run(Options {
-        crash_at: Some(u64::MAX),
-        ..short
+        crash,
+        ..run_of_all
     })
-    .unwrap();
-    assert_eq!(whole.crashes, 0);
-    for at in 1..=whole.effects.min(120) {
-        let report = run(Options {
-            crash_at: Some(at),
-            ..short
-        })
-        .unwrap_or_else(|f| panic!("{f}"));
-        assert_eq!(report.crashes, 1, "effect {at}");
+    .unwrap_or_else(|f| panic!("{f}"));
+    for deed in Deed::ALL {
+        let times = whole.deeds.get(&deed).copied().unwrap_or(0);
+        assert!(times > 0, "{deed:?} never happens here: take another seed");
+        let places: BTreeSet<u64> = (0..4).map(|part| 1 + part * (times - 1) / 3).collect();
+        for at in places {
+            dies_once(run_of_all, Crash::AtKind(deed, at));
+        }
     }
 }
 
@@ -94,8 +115,9 @@ fn the_oracle_notices_what_is_promised_too_early() {
 #[ignore = "long"]
 fn a_thousand_volunteers_get_through_two_thousand_rounds() {
     let report = simulated(Options::new(9, 1000, 2000));
-    // Twenty places a round for a thousand: most, not all, had their turn.
-    assert!(report.honest_merged * 10 >= report.honest * 9, "{report:?}");
+    // Thirty places a round for a thousand: who is fast fills them, so the slower half comes in only after
+    // a crash or a cut.
+    assert!(report.honest_merged * 3 >= report.honest, "{report:?}");
     assert!(report.crashes > 0);
 }
 

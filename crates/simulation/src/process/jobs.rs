@@ -12,7 +12,7 @@ use covey_scoring::Book;
 
 use super::{Process, assessment::Closed, decoded};
 use crate::{
-    Sabotage, Stop,
+    Deed, Sabotage, Stop,
     disk::{Checkpoint, Row, Update},
     settings::{ASSESS_MS, most_merged},
     task::Content,
@@ -60,10 +60,12 @@ impl Process {
                 Ok(())
             }
             Job::Pledged(pledge) => {
-                world.disk.sync_journal();
                 let Commitment {
                     volunteer, packet, ..
                 } = pledge.commitment;
+                world.effect(Deed::PledgeWritten, pledge.round.0, Some(&packet))?;
+                world.disk.sync_journal();
+                world.effect(Deed::PledgeSynced, pledge.round.0, Some(&packet))?;
                 self.step(world, Event::Pledged { volunteer, packet })
             }
             Job::Store(packet, acceptance) => {
@@ -84,11 +86,15 @@ impl Process {
                 Ok(())
             }
             Job::Stored(acceptance) => {
+                let (round, packet) = (acceptance.round.0, acceptance.packet);
+                world.effect(Deed::PacketWritten, round, Some(&packet))?;
                 world.disk.sync_journal();
+                world.effect(Deed::PacketSynced, round, Some(&packet))?;
                 self.worked_stored(world, acceptance)
             }
             Job::Check(task) => {
                 let round = task.round;
+                world.effect(Deed::Checked, round.0, None)?;
                 let (excluded, replicas, _) = self.assess(world, &task, None);
                 // Now and then it takes longer than anybody waits, or fails.
                 let slow = world.dice.one_in(80);
@@ -105,6 +111,7 @@ impl Process {
             }
             Job::Assess(task) => {
                 let round = task.round;
+                world.effect(Deed::Assessed, round.0, None)?;
                 if !world.calm && world.dice.one_in(80) {
                     return self.step(world, Event::AssessFailed { round });
                 }
@@ -125,8 +132,10 @@ impl Process {
             }
             Job::Merge(round, packets) => self.merge(world, round, &packets),
             Job::Merged(round, update, update_len, theta) => {
-                world.disk.updates.sync();
                 let theta_after = Hash::of_weights(&theta);
+                world.effect(Deed::UpdateWritten, round.0, Some(&update))?;
+                world.disk.updates.sync();
+                world.effect(Deed::UpdateSynced, round.0, Some(&theta_after))?;
                 if round == self.machine.round() {
                     self.merged = Some(theta);
                 }
@@ -152,7 +161,9 @@ impl Process {
                 Ok(())
             }
             Job::Recorded(round) => {
+                world.effect(Deed::RecordWritten, round.0, None)?;
                 world.disk.sync_journal();
+                world.effect(Deed::RecordSynced, round.0, None)?;
                 world.oracle.records(&world.disk, most_merged())?;
                 self.step(world, Event::Recorded { round })
             }
@@ -164,8 +175,9 @@ impl Process {
                 Ok(())
             }
             Job::Checkpointed => {
+                world.effect(Deed::CheckpointWritten, 0, None)?;
                 world.disk.checkpoints.sync();
-                Ok(())
+                world.effect(Deed::CheckpointSynced, 0, None)
             }
             Job::Ledger => {
                 self.keeper.written(world)?;
