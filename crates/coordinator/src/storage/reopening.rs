@@ -2,9 +2,11 @@
 //!
 //! After such a failure redb refuses everything until it is opened again, and a disk that was full for a
 //! while must not need a restart. What a reader would get wrong: a write that failed may have reached the
-//! disk all the same; whoever keeps state beside the database has to look.
+//! disk all the same; whoever keeps state beside the database has to look. And redb stops with a panic at
+//! some of what a disk can do to its pages; here that is an error like the others.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{PoisonError, RwLock},
 };
@@ -71,7 +73,6 @@ impl Reopening {
         &self,
         call: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, StorageError> {
-        // A lock is poisoned by a panic inside redb, whose own checks then decide.
         let mut database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         if database.is_none() {
             drop(database);
@@ -80,7 +81,7 @@ impl Reopening {
                 .write()
                 .unwrap_or_else(PoisonError::into_inner);
             if absent.is_none() {
-                *absent = Some((self.opener)().map_err(StorageError::journal)?);
+                *absent = Some(guarded(&*self.opener)?.map_err(StorageError::journal)?);
             }
             drop(absent);
             database = self.database.read().unwrap_or_else(PoisonError::into_inner);
@@ -88,14 +89,23 @@ impl Reopening {
         let Some(open) = &*database else {
             return Err(StorageError::Task("the journal is being opened".into()));
         };
-        let result = call(open);
+        let result = guarded(|| call(open));
         drop(database);
-        if let Err(redb::Error::Io(_) | redb::Error::PreviousIo) = &result {
-            *self
+        if let Err(_) | Ok(Err(redb::Error::Io(_) | redb::Error::PreviousIo)) = &result {
+            let mut failed = self
                 .database
                 .write()
-                .unwrap_or_else(PoisonError::into_inner) = None;
+                .unwrap_or_else(PoisonError::into_inner);
+            let closed = failed.take();
+            // Closing writes, so it can meet the same page again; what is wrong is known already.
+            let _ = guarded(|| drop(closed));
         }
-        result.map_err(StorageError::journal)
+        result?.map_err(StorageError::journal)
     }
+}
+
+/// What redb says, unless it panics. Nothing of ours is left half done by that: the database is closed, and
+/// what was not committed is not there when it is opened again.
+fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, StorageError> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| StorageError::Unreadable("pages"))
 }

@@ -2,7 +2,7 @@
 //! somebody else. Each is refused by a typed error or means what it says, and nothing panics. Not among the
 //! fuzz targets, because this crate needs burn; `docs/fuzzing.md` lists them all.
 
-use std::{fs, path::Path};
+use std::{cell::Cell, fs, path::Path};
 
 use covey_coordinator::{
     config::{Config, Flags, is_origin},
@@ -22,7 +22,7 @@ use covey_protocol::{
     Hash, Identity, Round,
     corpus::{Manifest, Shard},
     handover::{self, Handover},
-    record::RoundRecord,
+    record::{RoundRecord, SignedRecord},
     validation::Sheet,
     witness::{Statement, Verdict, WitnessKind},
 };
@@ -337,10 +337,14 @@ fn with_row<K: redb::Key + 'static>(
 }
 
 fn record() -> Vec<u8> {
+    serde_json::to_vec(&signed_record(3)).expect("it can be written")
+}
+
+fn signed_record(round: u64) -> SignedRecord {
     let hash = Hash([1; 32]);
     let record = RoundRecord {
         run: hash,
-        round: Round(3),
+        round: Round(round),
         previous: None,
         seed: hash,
         base: hash,
@@ -353,7 +357,7 @@ fn record() -> Vec<u8> {
         replicas: Vec::new(),
         unproven: Vec::new(),
     };
-    serde_json::to_vec(&record.sign(&me())).expect("it can be written")
+    record.sign(&me())
 }
 
 fn sheet() -> Vec<u8> {
@@ -365,6 +369,43 @@ fn sheet() -> Vec<u8> {
         scores: Vec::new(),
     };
     serde_json::to_vec(&sheet.sign(&me())).expect("it can be written")
+}
+
+/// redb finds most of what a disk did to its pages, and stops at the rest with a panic of its own.
+#[test]
+fn a_database_with_altered_pages_is_read_or_refused() {
+    let folder = folder();
+    let path = folder.path().join("journal.redb");
+    let journal = RedbJournal::open(&path).expect("created");
+    for round in 0..40 {
+        let record = signed_record(round);
+        journal.record(&record, Some(b"{}")).expect("kept");
+    }
+    drop(journal);
+    let good = fs::read(&path).expect("there");
+    let place = any::<prop::sample::Index>();
+    let config = ProptestConfig {
+        // A case that fails is small already.
+        max_shrink_iters: 0,
+        ..ProptestConfig::with_cases(250)
+    };
+    let refused = Cell::new(0);
+    proptest!(config, |(places in vec((place, any::<bool>(), 0u8..8), 1..4))| {
+        let mut bytes = good.clone();
+        for (place, early, bit) in places {
+            let end = if early { bytes.len().min(16 * 1024) } else { bytes.len() };
+            bytes[place.index(end)] ^= 1 << bit;
+        }
+        fs::write(&path, &bytes).expect("written");
+        let looked = RedbJournal::open(&path).and_then(|journal| {
+            journal.records(Round(0), 100)?;
+            journal.last_record()?;
+            journal.checkpoints()?;
+            journal.book()
+        });
+        refused.set(refused.get() + u32::from(looked.is_err()));
+    });
+    assert!(refused.get() > 0, "nothing was altered");
 }
 
 proptest! {
