@@ -155,6 +155,7 @@ impl Witness {
         let head = client.ledger().await?;
         let (show, stopping, store) = (&self.show, &*self.stopping, &self.store);
         replay.same_run(client, &info).await?;
+        show.change(|view| view.coordinator = Some(info.coordinator));
         replay.rounds(client, &info, show, stopping, store).await?;
         replay.checkpoint(client, &info).await?;
         replay.ledger(client, &info, &head, show, stopping).await?;

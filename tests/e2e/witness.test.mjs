@@ -124,11 +124,16 @@ test("a tab goes on with a mirror that takes the run over, from what it agreed t
   assert.equal(tab.view?.run?.coordinator, taken.coordinator);
   assert.deepEqual(tab.view?.handover, { old: old.coordinator, new: taken.coordinator, round: agreed.round, changed_here: true });
   // Who recomputes follows as well: the records that it agreed to are in the new one's chain.
+  const { round } = await until("the new coordinator closes a round", async () => {
+    const now = await mirror.run();
+    return now.round > agreed.round && now;
+  }, 5 * MINUTE);
   const after = await until("the doubter is level with the new coordinator", async () => {
     const now = await said(check, "level");
-    return now && now.round > agreed.round && now;
+    return now && now.round >= round && now.coordinator === taken.coordinator && now;
   }, 5 * MINUTE);
   assert.equal(after.verdict?.is, "agrees");
+  assert.equal(after.theta, (await mirror.records())[after.round - 1]?.theta_after);
   assert.deepEqual(errors, []);
   await check.emulateMedia({ colorScheme: "dark" });
   await shot(check, "recompute-dark");
