@@ -179,7 +179,7 @@ function drawView(view) {
     setText(node("found"), verdict.found);
   } else {
     setText(node("verdict"), "Everything is so");
-    setText(node("verdict-words"), `All ${count(view.round)} rounds from the first on and all ${count(view.entries)} entries of the ledger were recomputed in this tab. They give exactly the weights and the balances that the coordinator signed.`);
+    setText(node("verdict-words"), `Every round from the first on (${count(view.round)}) and every entry of the ledger (${count(view.entries)}) was recomputed in this tab. They give exactly the weights and the balances that the coordinator signed.`);
   }
   setText(node("told"), view.listed ? "The coordinator has this tab\u2019s signed statement, and everybody can ask for it under /v1/witnesses."
     : `The coordinator did not take the statement${view.refusal ? ` (${view.refusal})` : ""}. You have it all the same.`);
