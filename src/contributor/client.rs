@@ -21,7 +21,7 @@ use futures::{FutureExt, select_biased};
 use gloo_net::http::{Request, RequestBuilder, Response};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
-use web_sys::AbortController;
+use web_sys::{AbortController, RequestCache};
 
 use super::platform::sleep;
 
@@ -138,10 +138,18 @@ impl Client {
 
     /// What is served under a name, at most `limit` bytes; whether they are the right ones is the
     /// caller's to see.
+    ///
+    /// Blobs never change, so browsers keep them, also one that was damaged on its way: it would come back
+    /// for good if it were not asked for once more, past the cache.
     pub async fn served_blob(&self, name: &Hash, limit: usize) -> Result<Vec<u8>, ClientError> {
-        let path = format!("{}/{name}", http::BLOBS);
-        let request = Request::get(&format!("{}{path}", self.base));
-        self.fetch(request, None, limit.min(MAX_BLOB)).await
+        let url = format!("{}{}/{name}", self.base, http::BLOBS);
+        let limit = limit.min(MAX_BLOB);
+        let bytes = self.fetch(Request::get(&url), None, limit).await?;
+        if Hash::of(&bytes) == *name {
+            return Ok(bytes);
+        }
+        let anew = Request::get(&url).cache(RequestCache::Reload);
+        self.fetch(anew, None, limit).await
     }
 
     /// A blob of at most `limit` bytes, checked against its name.

@@ -63,6 +63,8 @@ pub struct Follower {
     /// Hash of the weights held.
     hash: Hash,
     identity: Identity,
+    /// The connection on which the last agreed record was asked for again.
+    asked: Option<Rc<RunInfo>>,
 }
 
 impl Follower {
@@ -80,6 +82,7 @@ impl Follower {
             applied: None,
             hash: Hash([0; 32]),
             identity,
+            asked: None,
         })
     }
 
@@ -99,6 +102,7 @@ impl Follower {
         if std::mem::take(&mut shared.link.borrow_mut().resync) {
             self.theta = None;
         }
+        self.one_story().await?;
         while let Some(open) = shared.open_round() {
             if self.theta.is_some() && self.round >= open.round {
                 if self.round > open.round {
@@ -127,6 +131,35 @@ impl Follower {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Asks a coordinator that is met anew for the last record that was agreed to. Whoever signs another
+    /// one for its round tells two stories, however well each goes on.
+    async fn one_story(&mut self) -> Result<(), FollowError> {
+        let (info, client, last) = {
+            let link = self.shared.link.borrow();
+            let last = link.known.as_ref().and_then(|known| known.last);
+            (link.info.clone(), link.client.clone(), last)
+        };
+        let (Some(info), Some(client)) = (info, client) else {
+            return Ok(());
+        };
+        let asked = self.asked.as_ref();
+        if asked.is_some_and(|asked| Rc::ptr_eq(asked, &info)) {
+            return Ok(());
+        }
+        if let Some((round, agreed)) = last {
+            let records = client.records(round, &info).await?;
+            if let Some(signed) = records.first()
+                && signed.record.hash() != agreed
+            {
+                let found = signed.record.hash().to_string();
+                self.disagree(signed, Place::Equivocation, agreed.to_string(), found);
+                self.theta = None;
+            }
+        }
+        self.asked = Some(info);
         Ok(())
     }
 

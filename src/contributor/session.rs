@@ -22,7 +22,7 @@ use super::{
     platform::sleep,
     probe,
     progress::Progress,
-    shared::Shared,
+    shared::{OpenRound, Shared},
     store::{Saved, Store},
     validator::Validator,
     view::{CreditView, State},
@@ -177,7 +177,7 @@ impl Session {
         let mut follower = None;
         let mut worker = None;
         let mut validator = None;
-        let mut done: Option<(Round, Hash)> = None;
+        let mut done = None;
         while !shared.stopping.get() {
             let result = self
                 .turn(&mut follower, &mut worker, &mut validator, &mut done)
@@ -208,7 +208,7 @@ impl Session {
         follower: &mut Option<Follower>,
         worker: &mut Option<Worker>,
         validator: &mut Option<Validator>,
-        done: &mut Option<(Round, Hash)>,
+        done: &mut Option<(Round, Hash, Outcome)>,
     ) -> Result<(), WorkError> {
         let shared = self.shared.clone();
         let follower = match follower {
@@ -255,18 +255,20 @@ impl Session {
         }
         let open = shared.open_round();
         let connected = shared.link.borrow().sender.is_some();
-        let Some(open) = open.filter(|o| connected && *done != Some((o.round, o.base))) else {
-            let words = if connected {
-                "Contributed; waiting for the others to finish the round."
-            } else {
-                "Waiting for the coordinator."
+        let begun = |o: &OpenRound| done.is_some_and(|(r, base, _)| (r, base) == (o.round, o.base));
+        let Some(open) = open.filter(|o| connected && !begun(o)) else {
+            let words = match done {
+                _ if !connected => "Waiting for the coordinator.",
+                Some((.., Outcome::Refused)) => "Not accepted; waiting for the next round.",
+                _ => "Contributed; waiting for the others to finish the round.",
             };
             shared.enter(State::Waiting, words);
             self.idle().await;
             return Ok(());
         };
         if let Some(message) = shared.barred(open.round) {
-            shared.enter(State::Waiting, message);
+            let words = format!("{message} This tab waits and goes on by itself.");
+            shared.enter(State::Waiting, words);
             self.idle().await;
             return Ok(());
         }
@@ -276,7 +278,7 @@ impl Session {
                 if outcome == Outcome::Accepted {
                     self.devices_lost = 0;
                 }
-                *done = Some((open.round, open.base));
+                *done = Some((open.round, open.base, outcome));
                 self.save().await;
             }
         }

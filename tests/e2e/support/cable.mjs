@@ -1,7 +1,7 @@
 // @ts-check
 // The network between browsers and a coordinator, as something that can be cut: a TCP relay. While it is
 // cut, what was connected is reset and what knocks is turned away at once, as on a device without network,
-// and every knock is counted.
+// and every knock is counted. It can also change what passes.
 
 import { connect, createServer } from "node:net";
 
@@ -12,6 +12,8 @@ export class Cable {
   /** Connections asked for while it was cut. */
   knocks = 0;
   port = 0;
+  /** Changes what the coordinator says, on its way. @type {((bytes: Buffer) => Buffer) | null} */
+  alter = null;
 
   /** @param {number} to port of the coordinator */
   constructor(to) {
@@ -31,7 +33,13 @@ export class Cable {
           other.destroy();
         });
       }
-      near.pipe(far).pipe(near);
+      near.pipe(far);
+      far.on("data", (bytes) => {
+        if (near.write(this.alter?.(bytes) ?? bytes)) return;
+        far.pause();
+        near.once("drain", () => far.resume());
+      });
+      far.on("end", () => near.end());
     });
   }
 

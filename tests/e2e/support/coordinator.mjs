@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { createWriteStream, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { until } from "./browser.mjs";
 
 /** A setting the test cannot run without. @param {string} name */
@@ -24,6 +24,9 @@ async function freePort() {
   return port;
 }
 
+/** Coordinators of this test so far: each has a log of its own. */
+let made = 0;
+
 export class Coordinator {
   /** @type {import("node:child_process").ChildProcess | null} */
   #process = null;
@@ -38,7 +41,8 @@ export class Coordinator {
     writeFileSync(this.config, config);
     const out = process.env.COVEY_OUT ?? this.folder;
     mkdirSync(out, { recursive: true });
-    this.logFile = join(out, "coordinator.log");
+    made += 1;
+    this.logFile = join(out, `coordinator-${basename(process.argv[1] ?? "", ".test.mjs")}-${made}.log`);
     this.log = createWriteStream(this.logFile);
   }
 
