@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { brotliCompressSync } from "node:zlib";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { launch, scrollsSideways, shot, until } from "./support/browser.mjs";
+import { Fatal, launch, scrollsSideways, shot, until } from "./support/browser.mjs";
 import { send, site, withHeaders, WWW } from "./support/site.mjs";
 import { ME, training } from "./support/views.mjs";
 
@@ -68,7 +68,7 @@ function on(name, body, options = {}) {
       for (const kind of ["ready", "state", "progress", "receipt", "error"]) {
         document.addEventListener(`covey-${kind}`, (event) => {
           const { detail, composed, bubbles } = /** @type {CustomEvent} */ (event);
-          /** @type {any} */ (globalThis).heard.push({ kind, detail, composed, bubbles });
+          /** @type {any} */ (globalThis).heard.push({ kind, detail, composed, bubbles, at: performance.now() });
         });
       }
     });
@@ -110,6 +110,31 @@ async function contribute(frame) {
   }, WITHIN, 300);
 }
 
+/**
+ * A press within the half second in which it does not count. How fast that is done is the machine's doing,
+ * so it is done again until it was within that time; only then it says anything.
+ * @param {Frame} frame @param {() => Promise<number>} press gives the time from which on the half second runs
+ */
+async function pressed(frame, press) {
+  await frame.evaluate(() => {
+    const at = () => Object.assign(globalThis, { pressedAt: performance.timeOrigin + performance.now() });
+    document.querySelector("#contribute")?.addEventListener("click", at, { capture: true });
+  });
+  await until("a press within half a second", async () => {
+    await frame.evaluate(() => Object.assign(globalThis, { pressedAt: 0 }));
+    const since = await press();
+    const at = await frame.evaluate(() => /** @type {any} */ (globalThis).pressedAt);
+    const counted = await frame.locator("#stop").isVisible();
+    if (at > 0 && at - since < 500) {
+      if (counted) throw new Fatal(`a press after ${at - since} ms counted`);
+      return true;
+    }
+    if (counted) await frame.locator("#stop").click();
+    await frame.locator("#contribute").waitFor();
+    return false;
+  }, WITHIN, 100);
+}
+
 /** Every worker that a page's frames have, once its module answers. @param {Page} page @param {number} [index] */
 async function worker(page, index = 0) {
   const found = await until("a worker", () => page.workers()[index], WITHIN, 100);
@@ -119,10 +144,11 @@ async function worker(page, index = 0) {
     tell: (...reports) => found.evaluate((reports) => reports.forEach((r) => /** @type {any} */ (globalThis).scripted.tell(r)), reports),
     /** @returns {Promise<any[]>} */
     intents: () => found.evaluate(() => /** @type {any} */ (globalThis).scripted.intents),
-    /** @param {string} type */
-    intent: (type) => until(`intent ${type}`, async () => {
+    /** The last intent of a type, once it is as wanted. @param {string} type @param {(intent: any) => boolean} [wanted] */
+    intent: (type, wanted = () => true) => until(`intent ${type}`, async () => {
       const intents = await found.evaluate(() => /** @type {any} */ (globalThis).scripted.intents);
-      return intents.filter((/** @type {any} */ intent) => intent.type === type).at(-1);
+      const last = intents.filter((/** @type {any} */ intent) => intent.type === type).at(-1);
+      return last && wanted(last) && last;
     }, WITHIN, 100),
   };
 }
@@ -253,11 +279,11 @@ describe("the element on a partner's page", () => {
     for (const frame of [first, second]) await /** @type {Frame} */ (frame).locator("#contribute:enabled").waitFor();
     await contribute(/** @type {Frame} */ (first));
     const one = await worker(page, 0);
-    assert.equal((await one.intent("environment")).other_tab, false);
+    await one.intent("environment", ({ other_tab }) => !other_tab);
     await contribute(/** @type {Frame} */ (second));
     const two = await worker(page, 1);
     assert.equal((await two.intent("start")).slot, 1);
-    assert.equal((await two.intent("environment")).other_tab, true);
+    await two.intent("environment", ({ other_tab }) => other_tab);
     await two.tell(training({ state: "paused", pauses: [{ reason: "other_tab", text: "Paused.", override: true }] }));
     await /** @type {Frame} */ (second).getByText("another tab or frame here already works").waitFor();
     await shot(page, "embed-two");
@@ -309,7 +335,7 @@ describe("the element on a partner's page", () => {
     await state(page, "working");
     const power = (/** @type {number} */ value) => page.evaluate((value) => void (/** @type {any} */ (document.querySelector("covey-contribute")).power = value), value);
     await power(25);
-    assert.equal((await module.intent("share")).value, 25);
+    await module.intent("share", ({ value }) => value === 25);
     await power(100);
     await until("back to what the visitor agreed to", async () => (await module.intent("share")).value === 50, WITHIN);
     await call(page, "pause");
@@ -342,7 +368,7 @@ describe("the element on a partner's page", () => {
     await (await worker(page)).tell(training());
     await state(page, "working");
     // A frame that is stuck obeys nobody.
-    await frame.evaluate(() => void setTimeout(() => { for (const end = Date.now() + 8000; Date.now() < end;); }));
+    await frame.evaluate(() => void setTimeout(() => { for (const end = Date.now() + 4000; Date.now() < end;); }));
     await page.getByRole("button", { name: "Stop" }).first().click();
     await until("the worker is gone", () => page.workers().length === 0, WITHIN);
     await asking(page, home);
@@ -490,49 +516,67 @@ describe("a hostile page", () => {
     await show(`<div id="bait">Win a prize: click here</div>${PLAIN}`, `<style>
       #bait { position: absolute; z-index: 5; inset: 0; height: 900px; background: #fff; pointer-events: none }</style>`);
     const frame = await asking(page, home);
-    await page.waitForTimeout(1000);
-    const press = async () => {
-      const button = await frame.locator("#contribute").boundingBox();
-      if (!button) throw new Error("no button");
-      await page.mouse.click(button.x + button.width / 2, button.y + button.height / 2);
-      await page.waitForTimeout(400);
-    };
-    await press();
-    await frame.getByText("Something covers this frame").waitFor();
+    const box = await frame.locator("#contribute").boundingBox();
+    if (!box) throw new Error("no button");
+    /** Presses until the frame gives a reason why that does not count. @param {RegExp} reason */
+    const refused = (reason) => until(`refused: ${reason}`, async () => {
+      await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+      return reason.test(await frame.locator("#note").innerText());
+    }, WITHIN, 100);
+    await refused(/Something covers this frame/);
     untouched(home);
     // Seen through instead of covered.
     await page.addStyleTag({ content: "#bait { display: none } covey-contribute { opacity: 0.01 }" });
-    await page.waitForTimeout(1000);
-    await press();
+    for (let press = 0; press < 5; press += 1) {
+      await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+      await page.waitForTimeout(200);
+    }
     untouched(home);
     // Put under the pointer at the last moment.
-    await page.addStyleTag({ content: "covey-contribute { opacity: 1; display: none }" });
-    await page.waitForTimeout(500);
-    await page.addStyleTag({ content: "covey-contribute { display: block !important }" });
-    await page.waitForTimeout(120);
-    const button = await frame.locator("#contribute").boundingBox();
-    if (button) await page.mouse.click(button.x + 5, button.y + 5);
-    await page.waitForTimeout(200);
-    untouched(home);
+    await page.addStyleTag({ content: "covey-contribute { opacity: 1 } .away { display: none !important }" });
+    await frame.evaluate(() => {
+      const button = /** @type {HTMLElement} */ (document.querySelector("#contribute"));
+      const options = /** @type {IntersectionObserverInit} */ ({ trackVisibility: true, delay: 100 });
+      new IntersectionObserver((entries) => Object.assign(globalThis, { shown: entries.at(-1)?.isIntersecting }), options).observe(button);
+    });
+    await pressed(frame, async () => {
+      await page.evaluate(() => document.querySelector("covey-contribute")?.classList.add("away"));
+      await until("the frame knows that it is away", () => frame.evaluate(() => /** @type {any} */ (globalThis).shown === false), WITHIN, 50);
+      await page.waitForTimeout(300);
+      const since = await page.evaluate(() => {
+        document.querySelector("covey-contribute")?.classList.remove("away");
+        return performance.timeOrigin + performance.now();
+      });
+      await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+      return since;
+    });
     // And shown for real it can be pressed.
     await contribute(frame);
   });
 
   on("cannot_make_a_key_meant_for_itself_count", async ({ page, home, show }) => {
     await show(`<input id="typing">${PLAIN}`);
-    await asking(page, home);
-    await page.waitForTimeout(800);
-    await page.focus("#typing");
-    await page.keyboard.down("Enter");
-    await call(page, "start");
-    await page.waitForTimeout(150);
-    await page.keyboard.down("Enter");
-    await page.keyboard.up("Enter");
-    await page.keyboard.press("Space");
-    await page.waitForTimeout(300);
-    untouched(home);
-    await page.waitForTimeout(600);
-    await page.keyboard.press("Enter");
+    const frame = await asking(page, home);
+    await pressed(frame, async () => {
+      await page.focus("#typing");
+      await page.keyboard.down("Enter");
+      const since = await page.evaluate(() => {
+        const now = performance.timeOrigin + performance.now();
+        /** @type {any} */ (document.querySelector("covey-contribute")).start();
+        return now;
+      });
+      await until("the focus is there", () => frame.evaluate(() => document.activeElement?.id === "contribute"), WITHIN, 10);
+      // The key that was held down repeats, and another one follows.
+      await page.keyboard.down("Enter");
+      await page.keyboard.up("Enter");
+      await page.keyboard.press("Space");
+      return since;
+    });
+    // A key of the visitor's own counts, once the focus has been here for a moment.
+    await until("the consent", async () => {
+      await page.keyboard.press("Enter");
+      return frame.locator("#stop").isVisible();
+    }, WITHIN, 300);
     await (await worker(page)).intent("start");
   });
 
@@ -556,6 +600,8 @@ describe("a hostile page", () => {
   });
 
   on("without_an_origin_is_refused", async ({ page, home, host, url, show }) => {
+    // A frame is waited for for a quarter of a minute; the clock is moved instead.
+    await page.clock.install();
     host.answers["/inner"] = (_, response) => send(response, html(home, PLAIN), "text/html");
     const data = `<iframe id="f" src="${home.url}/embed.html" width="500" height="450"></iframe><script>
       f.onload = () => f.contentWindow.postMessage({ covey: 1, type: "hello", run: "shakespeare" }, "*", [new MessageChannel().port2]);</script>`;
@@ -566,6 +612,8 @@ describe("a hostile page", () => {
     assert.ok(!(await frame.locator("#contribute").isVisible()));
     // A sandbox without an origin takes ours as well, so nothing of ours even loads.
     const inner = page.frames().find((frame) => frame.url() === `${url}/inner`);
+    await until("its element waits", () => inner?.evaluate(() => /** @type {any} */ (document.querySelector("covey-contribute"))?.state === "loading"), WITHIN, 100);
+    await page.clock.fastForward(20_000);
     await until("it gives up", () => inner?.evaluate(() => /** @type {any} */ (document.querySelector("covey-contribute"))?.state === "failed"), WITHIN);
     untouched(home);
   });
@@ -630,13 +678,16 @@ describe("what it costs the page", () => {
       await state(page, "stopped");
       const seen = await page.evaluate(() => /** @type {any} */ (globalThis).seen);
       assert.equal(seen.shift, 0);
-      assert.ok((await heard(page, "progress")).length < 30, "progress is not a flood");
+      // At most one in a second, however long this took.
+      const progress = await heard(page, "progress");
+      const seconds = (progress.at(-1).at - progress[0].at) / 1000;
+      assert.ok(progress.length <= seconds + 3, `${progress.length} reports of progress in ${seconds} s`);
       console.log(`layout shift ${seen.shift}, long tasks on the page ${seen.long}, of ours ${seen.ours.filter((/** @type {number} */ ms) => ms > 50).length}`);
       return seen.ours.filter((/** @type {number} */ ms) => ms > 50);
     };
-    // A busy machine makes any task long, so one visit of three has to be free of them.
+    // A busy machine makes any task long now and then; a task of ours that is long is so at every visit.
     let long = await visit();
-    for (let again = 0; long.length > 0 && again < 2; again += 1) long = await visit();
+    for (let again = 0; long.length > 0 && again < 7; again += 1) long = await visit();
     assert.deepEqual(long, [], "no task of ours over 50 ms");
   });
 });
@@ -708,8 +759,10 @@ describe("everyone can read it", () => {
     const frame = await asking(page, home);
     await page.waitForTimeout(600);
     for (let i = 0; i < 6 && (await frame.evaluate(() => document.activeElement?.id)) !== "contribute"; i += 1) await page.keyboard.press("Tab");
-    await page.waitForTimeout(700);
-    await page.keyboard.press("Enter");
+    await until("the consent", async () => {
+      await page.keyboard.press("Enter");
+      return frame.locator("#stop").isVisible();
+    }, WITHIN, 300);
     const module = await worker(page);
     await module.tell(training());
     await frame.locator("#spoken[role=status]", { hasText: "Training" }).waitFor({ state: "attached" });

@@ -18,7 +18,8 @@ export class Volunteer {
   view = null;
   /** @type {{round: number, loss: number}[]} */
   heldOut = [];
-  longTasks = { count: 0, longest: 0, total: 0, watched: 0 };
+  /** Tasks over 50 ms, with what share of the time they took in each full stretch of five seconds. */
+  longTasks = { count: 0, longest: 0, total: 0, watched: 0, shares: /** @type {number[]} */ ([]) };
   /** @type {string[]} */
   errors = [];
   gone = false;
@@ -40,13 +41,15 @@ export class Volunteer {
     page.on("pageerror", (error) => self.errors.push(error.message));
     await page.addInitScript(() => {
       // Loading the page and drawing its first chart are not what is measured: it begins with training.
-      const seen = { count: 0, longest: 0, total: 0, since: Infinity };
+      const seen = { count: 0, longest: 0, total: 0, since: Infinity, stretches: /** @type {number[]} */ ([]) };
       Object.assign(globalThis, { longTasks: seen });
       new PerformanceObserver((list) => {
         for (const { duration, startTime } of list.getEntries()) {
           if (startTime < seen.since) continue;
           seen.count += 1;
           seen.total += duration;
+          const stretch = Math.floor((startTime - seen.since) / 5000);
+          seen.stretches[stretch] = (seen.stretches[stretch] ?? 0) + duration;
           seen.longest = Math.max(seen.longest, duration);
         }
       }).observe({ type: "longtask" });
@@ -70,7 +73,9 @@ export class Volunteer {
     });
     this.view = seen.view;
     this.heldOut = seen.heldOut;
-    this.longTasks = { ...seen.longTasks, watched: seen.watched };
+    const { count, longest, total, stretches } = seen.longTasks;
+    const shares = Array.from({ length: Math.floor(seen.watched / 5000) }, (_, i) => (stretches[i] ?? 0) / 5000);
+    this.longTasks = { count, longest, total, shares, watched: seen.watched };
     for (const receipt of seen.receipts) this.receipts.set(receipt.packet, { ...receipt, volunteer: seen.view.volunteer });
     if (seen.view?.theta && seen.view.theta_round !== null) {
       const before = this.thetas.get(seen.view.theta_round);
@@ -86,7 +91,7 @@ export class Volunteer {
     await until(`${this.name} ${what}`, async () => {
       await this.look();
       return Boolean(condition(this));
-    }, budget, 400);
+    }, budget, 150);
   }
 
   /** Closes the tab, however busy it is. */
