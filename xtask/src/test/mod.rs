@@ -12,7 +12,11 @@ mod tally;
 mod vectors;
 mod wallet;
 
-use std::process::{Command, ExitCode};
+use std::{
+    num::NonZero,
+    process::{Command, ExitCode},
+    thread::available_parallelism,
+};
 
 use anyhow::Result;
 
@@ -25,6 +29,9 @@ use crate::{
     dirs::Dirs,
     shell, wasm,
 };
+
+/// How many tests `cargo test` runs at once.
+const THREADS: &str = "RUST_TEST_THREADS";
 
 pub fn test(dirs: &Dirs, arguments: &Test) -> Result<ExitCode> {
     let mut report = Report::default();
@@ -58,11 +65,16 @@ pub fn test(dirs: &Dirs, arguments: &Test) -> Result<ExitCode> {
     Ok(report.print())
 }
 
-/// Every crate's own tests.
+/// Every crate's own tests. Many of them wait for a round to close or a limit to pass, so there are twice as
+/// many at once as there are cores.
 fn unit(dirs: &Dirs, long: bool, report: &mut Report) {
     report.part("unit tests", || {
         let mut command = shell::native(dirs, "test");
         command.arg("--no-fail-fast");
+        if std::env::var_os(THREADS).is_none() {
+            let cores = available_parallelism().map_or(1, NonZero::get);
+            command.env(THREADS, (2 * cores).to_string());
+        }
         if long {
             command.args(["--", "--include-ignored"]);
         }
