@@ -1,7 +1,7 @@
 // @ts-check
 // The network between browsers and a coordinator, as something that can be cut: a TCP relay. While it is
 // cut, what was connected is reset and what knocks is turned away at once, as on a device without network,
-// and every knock is counted. It can also change what passes.
+// and every knock is counted. It can also lead elsewhere, and change what passes.
 
 import { connect, createServer } from "node:net";
 
@@ -9,6 +9,8 @@ export class Cable {
   /** @type {Set<import("node:net").Socket>} */
   #sockets = new Set();
   #cut = false;
+  /** @type {number} */
+  #to;
   /** Connections asked for while it was cut. */
   knocks = 0;
   port = 0;
@@ -17,6 +19,7 @@ export class Cable {
 
   /** @param {number} to port of the coordinator */
   constructor(to) {
+    this.#to = to;
     this.server = createServer((near) => {
       near.on("error", () => near.destroy());
       if (this.#cut) {
@@ -24,7 +27,7 @@ export class Cable {
         near.resetAndDestroy();
         return;
       }
-      const far = connect(to, "127.0.0.1");
+      const far = connect(this.#to, "127.0.0.1");
       for (const [socket, other] of [[near, far], [far, near]]) {
         this.#sockets.add(socket);
         socket.on("error", () => other.destroy());
@@ -57,6 +60,12 @@ export class Cable {
 
   cut() {
     this.#cut = true;
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  /** Leads somewhere else from now on. @param {number} to */
+  lead(to) {
+    this.#to = to;
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }
 
