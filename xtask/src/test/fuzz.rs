@@ -8,8 +8,11 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    num::NonZero,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
 };
 
 use anyhow::{Context, Result, bail};
@@ -38,31 +41,56 @@ pub fn run(dirs: &Dirs, seconds: u32, report: &mut Report) {
     }
 }
 
+/// One target on each core, so that all of them take minutes rather than half an hour.
 fn every_target(dirs: &Dirs, seconds: u32) -> Result<Tally> {
     let program = build(dirs)?;
-    let home = dirs.fuzz().join("corpus");
-    let mut tally = Tally::default();
+    let waiting = Mutex::new(names(&dirs.root)?.into_iter());
+    let next = || {
+        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.next()
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
     eprintln!(
         "{:<14} {:>10} {:>8} {:>8} {:>8}",
         "target", "runs", "edges", "new", "kept"
     );
-    for name in names(&dirs.root)? {
-        let outcome = target(dirs, &program, &home, &name, seconds)?;
-        eprintln!("{outcome}");
-        match outcome.finding {
-            None => tally.passed += 1,
-            Some(file) => {
-                tally.failed += 1;
-                eprintln!(
-                    "  failed on {0}; see it again with: COVEY_FUZZ_TARGET={name} {1} {0}\n  keep it \
-                     in crates/fuzz/findings/{name}/",
-                    file.display(),
-                    program.display()
-                );
-            }
+    let (done, outcomes) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            let (done, next, program) = (done.clone(), &next, &program);
+            scope.spawn(move || {
+                while let Some(name) = next() {
+                    // Nobody listens any more after an error: the targets that wait need not run.
+                    if done.send(target(dirs, program, &name, seconds)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(done);
+        let mut tally = Tally::default();
+        for outcome in outcomes {
+            show(&outcome?, &program, &mut tally);
+        }
+        Ok(tally)
+    })
+}
+
+fn show(outcome: &Outcome, program: &Path, tally: &mut Tally) {
+    eprintln!("{outcome}");
+    let name = &outcome.name;
+    match &outcome.finding {
+        None => tally.passed += 1,
+        Some(file) => {
+            tally.failed += 1;
+            eprintln!(
+                "  failed on {0}; see it again with: COVEY_FUZZ_TARGET={name} {1} {0}\n  keep it in \
+                 crates/fuzz/findings/{name}/",
+                file.display(),
+                program.display()
+            );
         }
     }
-    Ok(tally)
 }
 
 fn build(dirs: &Dirs) -> Result<PathBuf> {
@@ -89,6 +117,15 @@ fn names(root: &Path) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Where the search begins: what the encoders make, and what earlier runs found.
+fn known(root: &Path, name: &str) -> Vec<PathBuf> {
+    ["seeds", "corpus", "findings"]
+        .map(|kind| root.join("crates/fuzz").join(kind).join(name))
+        .into_iter()
+        .filter(|folder| folder.is_dir())
+        .collect()
 }
 
 /// What came of one target.
@@ -119,8 +156,8 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-fn target(dirs: &Dirs, program: &Path, home: &Path, name: &str, seconds: u32) -> Result<Outcome> {
-    let corpus = home.join(name);
+fn target(dirs: &Dirs, program: &Path, name: &str, seconds: u32) -> Result<Outcome> {
+    let corpus = dirs.fuzz().join("corpus").join(name);
     let findings = dirs.fuzz().join("findings").join(name);
     dirs::create(&corpus)?;
     dirs::create(&findings)?;
@@ -133,7 +170,7 @@ fn target(dirs: &Dirs, program: &Path, home: &Path, name: &str, seconds: u32) ->
         .arg(format!("-artifact_prefix={}/", findings.display()))
         .args(["-print_final_stats=1", "-verbosity=1"])
         .arg(&corpus)
-        .arg(dirs.root.join("crates/fuzz/seeds").join(name))
+        .args(known(&dirs.root, name))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let mut child = command.spawn().context("the fuzzer could not be started")?;
