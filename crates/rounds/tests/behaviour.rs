@@ -353,6 +353,21 @@ fn the_deadline_waits_out_the_grace_only_for_packets_that_were_committed_to() {
 }
 
 #[test]
+fn a_commitment_on_the_stroke_of_the_deadline_is_late() {
+    let mut machine = start(settings());
+    for n in [1, 2] {
+        connect(&mut machine, n, 0);
+        join(&mut machine, n, 0);
+    }
+    let effects = commit(&mut machine, 1, WINDOW - 1);
+    assert!(matches!(effects.as_slice(), [Effect::Pledge(_), ..]));
+    // The first one's packet is waited for, so it is the clock that refuses the second.
+    let effects = commit(&mut machine, 2, WINDOW);
+    assert_eq!(rejection(&effects), Some(ErrorCode::StaleRound));
+    assert!(matches!(machine.phase(), Phase::Collecting { .. }));
+}
+
+#[test]
 fn the_grace_period_ends() {
     let mut machine = start(settings());
     for n in [1, 2] {

@@ -23,8 +23,12 @@ pub struct Wallet {
     pending: Option<(Hash, Rc<SignedAction>)>,
     /// An action that is done with, to be sent again out of malice.
     old: Option<(Hash, Rc<SignedAction>)>,
+    /// Whether the pending action bears a signature that belongs to nothing.
+    forged: bool,
     pub recorded: u64,
     pub declined: u64,
+    /// Forged actions that are in the journal all the same.
+    pub forgeries: u64,
 }
 
 pub fn key(number: usize) -> Keypair {
@@ -56,8 +60,10 @@ impl Wallet {
             key: key(me),
             pending: None,
             old: None,
+            forged: false,
             recorded: 0,
             declined: 0,
+            forgeries: 0,
         }
     }
 
@@ -90,6 +96,7 @@ impl Wallet {
         };
         if self.pending.as_ref().is_some_and(|(own, _)| own == id) {
             self.old = self.pending.take();
+            self.forgeries += u64::from(recorded && self.forged);
             match recorded {
                 true => self.recorded += 1,
                 false => self.declined += 1,
@@ -113,8 +120,8 @@ impl Wallet {
             call,
         };
         let mut action = signed(&self.key, action);
-        if world.dice.one_in(10) {
-            // A signature that belongs to nothing.
+        self.forged = world.dice.one_in(10);
+        if self.forged {
             action.signature.0[5] ^= 1;
         }
         let mut name = self.me.to_le_bytes().to_vec();
