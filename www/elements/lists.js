@@ -40,13 +40,15 @@ export class ReceiptList extends HTMLElement {
   }
 
   /**
-   * Says that a contribution was received but not merged; its receipt stays.
-   * @param {{round: number, packet: string, message: string}} exclusion
+   * Says that a contribution was received but not merged; its receipt stays. That nothing was wrong with
+   * it, as with a check of somebody else's work, is not said in the colour of what was refused.
+   * @param {{round: number, packet: string, reason: string, message: string}} exclusion
    */
   leaveOut(exclusion) {
     const words = make("td", { text: `Received, but not merged: ${exclusion.message}.` });
     words.colSpan = 3;
-    this.#prepend(make("tr", { class: "rejected" }, cell("th", count(exclusion.round)), words));
+    const fine = ["replica", "not_needed"].includes(exclusion.reason);
+    this.#prepend(make("tr", { class: fine ? "" : "rejected" }, cell("th", count(exclusion.round)), words));
   }
 
   /** @param {HTMLTableRowElement} row */
