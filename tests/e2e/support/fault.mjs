@@ -13,8 +13,8 @@ export const MINUTE = 60_000;
 export const BUDGET = Number(process.env.COVEY_BUDGET_MINUTES ?? 30) * MINUTE;
 export const STEPS = 6;
 
-/** Rounds of a few seconds; the window only matters to whoever is lost. */
-const CONFIG = `
+/** Rounds of a few seconds; the window only matters to whoever is lost. @param {number} window milliseconds */
+const config = (window) => `
 [run]
 name = "faults"
 
@@ -23,8 +23,8 @@ steps = ${STEPS}
 batch = 1
 
 [run.rounds]
-window_ms = 30000
-grace_ms = 10000
+window_ms = ${window}
+grace_ms = 5000
 min_contributions = 1
 `;
 
@@ -36,10 +36,10 @@ export class Scene {
     this.browser = browser;
   }
 
-  static async set() {
-    const coordinator = await Coordinator.create(CONFIG);
-    await coordinator.start();
-    return new Scene(coordinator, await launch());
+  static async set(window = MINUTE) {
+    const coordinator = await Coordinator.create(config(window));
+    const [browser] = await Promise.all([launch(), coordinator.start()]);
+    return new Scene(coordinator, browser);
   }
 
   async strike() {
