@@ -144,7 +144,7 @@ test("scored_work_is_paid_at_the_epoch", { timeout: 15 * MINUTE }, async () => {
     const height = await advance(coordinator, 30);
     const { earnings } = (await ledger()).overview(person("//Charlie"), height);
     return earnings.some(({ incentive }) => BigInt(incentive) > 0n);
-  }, 5 * MINUTE, 5_000);
+  }, 5 * MINUTE, 1_000);
   await volunteer.leave();
 });
 

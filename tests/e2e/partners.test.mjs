@@ -158,7 +158,7 @@ test("a_visitor_consents_trains_and_the_receipt_names_the_partner", { timeout: 1
     if (await frame.locator("#contribute").isVisible()) await frame.locator("#contribute").click({ timeout: 5000 }).catch(() => {});
     return frame.locator("#stop").isVisible();
   }, MINUTE);
-  const receipt = await until("a receipt", async () => (await heard(page, "receipt"))[0], 12 * MINUTE, 1000);
+  const receipt = await until("a receipt", async () => (await heard(page, "receipt"))[0], 12 * MINUTE, 300);
   assert.equal(receipt.partner, "example-blog");
   assert.match(await frame.locator("#credited").innerText(), /Credited to .*Example blog/);
   await shot(page, "partner-embed-credited");
@@ -246,7 +246,7 @@ test("a_share_that_the_volunteer_signed_pays_the_partner_at_the_next_epoch", { t
     await advance(coordinator, 30);
     const { received } = await partner();
     return BigInt(received) > 0n ? BigInt(received) : null;
-  }, 5 * MINUTE, 3000);
+  }, 5 * MINUTE, 1000);
   const height = (await told(coordinator)).height;
   const after_ = (await copy(coordinator, keys.module)).overview(EVE, height);
   const position = (/** @type {typeof after_} */ overview) => BigInt(overview.positions.find(({ hotkey }) => hotkey === EVE)?.stake ?? 0);

@@ -148,6 +148,10 @@ test("volunteers train one model together", { timeout: BUDGET + 10 * MINUTE }, a
     await cpu.page.getByText(/Trying again in|Connecting to/).waitFor();
     await coordinator.start();
     say("the coordinator is back");
+    // The round that it found half done is held for those who were in it, which is time for one more to
+    // come. Nothing listens at the first coordinator that it knows: it goes on to the second.
+    const coordinators = `&coordinator=http://localhost:9&coordinator=${encodeURIComponent(coordinator.url)}`;
+    late = await join_("late", await browser.newContext(WIDE), `&backend=flex${coordinators}`);
     for (const volunteer of [cpu, auto]) {
       await volunteer.sees("is connected again", (v) => v.view?.connection.connected, 2 * MINUTE);
       await volunteer.sees("contributes again", contributed(volunteer.receipts.size), left());
@@ -157,9 +161,6 @@ test("volunteers train one model together", { timeout: BUDGET + 10 * MINUTE }, a
   });
 
   await step("a_late_volunteer_catches_up_and_contributes", async () => {
-    // Nothing listens at the first coordinator it knows: it goes on to the second.
-    const coordinators = `&coordinator=http://localhost:9&coordinator=${encodeURIComponent(coordinator.url)}`;
-    late = await join_("late", await browser.newContext(WIDE), `&backend=flex${coordinators}`);
     await late.sees("contributes", contributed(), left());
     assert.ok((late.view?.theta_round ?? 0) > 0);
     assert.equal(late.view?.connection.url, coordinator.url);

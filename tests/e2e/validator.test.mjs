@@ -130,7 +130,7 @@ test("its_scores_of_others_work_are_public", { timeout: 15 * MINUTE }, async () 
   const found = await until("its sheets are public", async () => {
     const all = await sheets();
     return all.length > 0 ? all : null;
-  }, 10 * MINUTE, 2_000);
+  }, 10 * MINUTE);
   const trained = workers.map(id);
   for (const { sheet } of found) {
     assert.equal(sheet.validator, id(judge));
@@ -153,13 +153,13 @@ test("weights_of_its_own_key_are_on_the_ledger_and_earn_dividends", { timeout: 2
   const said = await until("its key has named who worked", async () => {
     const all = await weights(account(judge));
     return all.find(({ args }) => args.weights.some((/** @type {[string, number]} */ [who]) => trained.includes(who)));
-  }, 20 * MINUTE, 3_000);
+  }, 20 * MINUTE, 1_000);
   assert.equal(said.args.netuid, 1);
   await until("dividends reached it", async () => {
     const height = await advance(coordinator, 15);
     const manager = (await copy(coordinator, keys.module)).managers(height).find(({ hotkey }) => hotkey === account(judge));
     return manager && BigInt(manager.lastDividends) > 0n;
-  }, 5 * MINUTE, 5_000);
+  }, 5 * MINUTE, 1_000);
   assert.ok((await told(coordinator)).entries > 0);
   await shot(judge.page, "validated");
 });
