@@ -90,6 +90,23 @@ fn newcomers_are_merged_at_once_and_paid_after_three_good_rounds() {
     assert!((1..=5).any(|n| weight(&book, n) == u16::MAX));
 }
 
+/// By themselves, also where the proof of computation came sooner.
+#[test]
+fn pay_waits_for_as_many_good_rounds_as_the_rules_ask_for() {
+    let rules = Rules {
+        earns_after: 6,
+        ..Rules::default()
+    };
+    let mut book = Book::default();
+    for round in 0..6 {
+        let evidence: Vec<Evidence> = (1..=5).map(|n| honest(n, round)).collect();
+        book.observe(&rules, Round(round), &evidence);
+        let score = |n| book.peer(&name(n)).map_or(0.0, |peer| peer.score);
+        let paid = (1..=5).filter(|n| score(*n) > 0.0).count();
+        assert_eq!(paid, if round < 5 { 0 } else { 5 }, "after round {round}");
+    }
+}
+
 #[test]
 fn a_newcomer_that_does_harm_or_nothing_is_left_out_and_never_paid() {
     let mut book = Book::default();
