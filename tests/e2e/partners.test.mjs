@@ -46,6 +46,7 @@ before(async () => {
   [blog, stranger] = [await site(), await site()];
   coordinator = await Coordinator.create(`
 embed_origins = []
+evaluate_sequences = 0
 [[partners]]
 id = "example-blog"
 name = "Example blog"

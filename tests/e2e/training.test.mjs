@@ -24,6 +24,8 @@ const BUDGET = Number(process.env.COVEY_BUDGET_MINUTES ?? 30) * MINUTE;
 const MARGIN = 0.3;
 /** Short rounds, so that the story has many. */
 const CONFIG = `
+evaluate_sequences = 32
+
 [run]
 name = "end-to-end"
 

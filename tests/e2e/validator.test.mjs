@@ -13,6 +13,8 @@ import { Volunteer } from "./support/volunteer.mjs";
 
 const MINUTE = 60_000;
 const CONFIG = `
+evaluate_sequences = 0
+
 [run]
 name = "validators"
 

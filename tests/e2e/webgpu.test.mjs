@@ -14,6 +14,9 @@ import { Volunteer } from "./support/volunteer.mjs";
 const BUDGET = Number(process.env.COVEY_BUDGET_MINUTES ?? 30) * 60_000;
 /** As little work as a round can hold: software graphics are slow. */
 const CONFIG = `
+assess_sequences = 0
+evaluate_sequences = 0
+
 [run]
 name = "two backends"
 

@@ -16,6 +16,7 @@ const MINUTE = 60_000;
 const BUDGET = Number(process.env.COVEY_BUDGET_MINUTES ?? 30) * MINUTE;
 const CONFIG = `
 assess_sequences = 0
+evaluate_sequences = 0
 
 [run]
 name = "witnessed"
