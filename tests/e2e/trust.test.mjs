@@ -57,6 +57,7 @@ checkpoint_every = 1
 /** @type {import("playwright-core").Browser} */ let browser;
 /** Was there from the beginning. @type {Volunteer} */ let first;
 /** @type {Cable} */ let firsts;
+/** @type {Cable} */ let doubters;
 /** @type {Volunteer} */ let newcomer;
 /** @type {Cable} */ let newcomers;
 
@@ -76,7 +77,7 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  for (const cable of [firsts, newcomers, ...doors]) cable?.close();
+  for (const cable of [firsts, newcomers, doubters, ...doors]) cable?.close();
   await Promise.all([coordinator, second, ...mirrors].map((one) => one?.kill()));
 });
 
@@ -174,6 +175,17 @@ step("bytes_that_were_changed_on_the_way_are_not_applied_and_work_goes_on_with_t
 });
 
 step("a_coordinator_that_signs_a_second_story_is_disagreed_with_on_the_page_and_in_public", async () => {
+  // Somebody who trains nothing recomputes all of the first story, and goes on doing so.
+  doubters = await Cable.lay(coordinator.port);
+  const doubter = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage();
+  await doubter.goto(`${doubters.url}/witness.html`);
+  await doubter.click("#start");
+  const witness = async (/** @type {string} */ state) => {
+    const now = await doubter.evaluate(() => /** @type {any} */ (globalThis).covey.witness);
+    return now?.state === state && now;
+  };
+  const level = await until("the doubter is level", () => witness("level"), LONG);
+  assert.deepEqual([level.verdict.is, level.listed], ["agrees", true]);
   // The newcomer finds itself in the second story, and carries it on alone; the other tab rests in the first.
   newcomers.lead(second.port);
   await rest(first);
@@ -207,6 +219,19 @@ step("a_coordinator_that_signs_a_second_story_is_disagreed_with_on_the_page_and_
   }, LONG);
   assert.equal(await own.innerText(), words);
   await shot(first.page, "trust-disagreement");
+  // The doubter is shown the second story as well. It keeps the two records, which convict by themselves.
+  doubters.lead(second.port);
+  const doubts = await until("the doubter disagrees", () => witness("disagrees"), LONG);
+  assert.deepEqual([doubts.verdict.is, doubts.verdict.place], ["disagrees", "equivocation"]);
+  const proof = JSON.parse(doubts.proof);
+  assert.equal(proof.first.record.round, doubts.verdict.number);
+  assert.equal(proof.second.record.round, doubts.verdict.number);
+  assert.deepEqual(proof.second, (await (await fetch(`${second.url}/v1/records?from=${doubts.verdict.number}`)).json()).records[0]);
+  assert.ok((await second.witnesses()).disagreements.some((said) => said.witness === doubts.witness), "it said so");
+  await doubter.getByText("two different records were signed for one round").waitFor();
+  await doubter.getByRole("button", { name: "Save the proof" }).waitFor();
+  await shot(doubter, "recompute-disagrees");
+  await doubter.context().close();
   // Everybody else reads it, too.
   await newcomer.page.locator("#witnesses tbody").getByText(`Round ${number}: two different records were signed for one round.`).waitFor({ timeout: LONG });
 });
