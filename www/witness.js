@@ -134,9 +134,8 @@ function draw() {
   show(stopButton, running);
   show(node("running"), view !== null && view.run !== null);
   if (view) drawView(view);
-  const said = view?.verdict?.is === "disagrees" ? `${TITLES.disagrees}. ${words()}` : TITLES[state];
-  if (running && said !== announced) setText(node("live"), said);
-  announced = said;
+  if (TITLES[state] !== announced && (view || running)) setText(node("live"), TITLES[state]);
+  announced = TITLES[state];
 }
 
 function words() {
@@ -147,6 +146,7 @@ function words() {
   }
   if (!view) return running ? "" : "The program is fetched when you press the button, not before.";
   if (view.state === "level") return "Everything there is was recomputed. It goes on with every new round while this tab is open.";
+  if (view.state === "disagrees") return "What it found is below. Nothing after it is looked at.";
   const from = view.resumed ? ` An earlier visit of this browser had recomputed the rounds before ${count(view.resumed)}.` : "";
   return `${view.status}${view.state === "rounds" ? from : ""}`;
 }
