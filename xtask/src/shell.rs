@@ -82,7 +82,16 @@ pub fn program(dirs: &Dirs, name: &str) -> Result<PathBuf> {
     build(dirs, "--bin", name, "debug")
 }
 
-/// The same for an example, which is where the benchmarks are.
+/// The coordinator as its own tests run it; gives its path. A build without tests settles other features for
+/// what it depends on, and compiles the largest of our crates once more.
+pub fn tested_coordinator(dirs: &Dirs) -> Result<PathBuf> {
+    run(native(dirs, "test").args(["--no-run", "--test", "server"]))
+        .context("the coordinator could not be built")?;
+    let file = format!("covey-coordinator{}", std::env::consts::EXE_SUFFIX);
+    Ok(dirs.native().join("debug").join(file))
+}
+
+/// As [`program`], for an example, which is where the benchmarks are.
 pub fn example(dirs: &Dirs, name: &str) -> Result<PathBuf> {
     build(dirs, "--example", name, "debug/examples")
 }

@@ -26,7 +26,7 @@ impl Setting {
         let chromium = chromium::find()?;
         let tests = node::browser_tests(dirs)?;
         let corpus = corpus::prepare(dirs, None, Model::Tiny)?;
-        let coordinator = shell::program(dirs, "covey-coordinator")?;
+        let coordinator = shell::tested_coordinator(dirs)?;
         wasm::build(dirs, false)?;
         let out = dirs.test_output();
         dirs::create(&out)?;
