@@ -236,7 +236,7 @@ describe("the element on a partner's page", () => {
     assert.deepEqual((await heard(page, "ready"))[0].detail, { run: "shakespeare", operator: home.url });
     assert.deepEqual((await heard(page, "receipt")).map((event) => event.detail), [{ round: 12, tokens: 20_480, partner: "example-blog" }]);
     assert.deepEqual(first.detail, { round: 12, step: 7, steps: 20, accepted: 0 });
-    const said = JSON.stringify(all);
+    const said = JSON.stringify(all.map(({ kind, detail }) => ({ kind, detail })));
     for (const secret of [ME, "e5e5", "903", "245760"]) assert.ok(!said.includes(secret), `${secret} left the frame`);
     assert.deepEqual(errors, []);
   });
@@ -648,47 +648,42 @@ describe("what it costs the page", () => {
       withHeaders("embed.js", { "access-control-allow-origin": "*" })(request, response);
     };
     await page.addInitScript(() => {
-      const seen = { shift: 0, long: 0, ours: /** @type {number[]} */ ([]) };
+      const seen = { shift: 0, long: 0 };
       Object.assign(globalThis, { seen });
       new PerformanceObserver((list) => {
         for (const entry of list.getEntries()) seen.shift += /** @type {any} */ (entry).value;
       }).observe({ type: "layout-shift", buffered: true });
       new PerformanceObserver((list) => void (seen.long += list.getEntries().length)).observe({ type: "longtask", buffered: true });
-      new PerformanceObserver((list) => {
-        for (const entry of list.getEntries()) {
-          for (const script of /** @type {any} */ (entry).scripts) if (script.sourceURL.includes("/embed")) seen.ours.push(script.duration);
-        }
-      }).observe({ type: "long-animation-frame", buffered: true });
     });
-    const visit = async () => {
-      // The one line of style that the manual gives to keep the place free until the script is there.
-      await show(PLAIN, "<style>covey-contribute { display: block; min-block-size: calc(34.75rem + 3px) }</style>");
-      const frame = await asking(page, home);
-      await contribute(frame);
-      const module = await worker(page);
-      for (let step = 0; step < 60; step += 1) {
-        await module.tell(training({ step: step % 20, round: 12 + Math.floor(step / 20) }), { type: "loss", step, loss: 4, tokens: step });
-        if (step % 20 === 19) await module.tell({ type: "receipt", receipt: { round: 12, packet: "e5".repeat(32), tokens: 20_480, received_at_ms: Date.now(), partner: "example-blog" } });
-        await page.waitForTimeout(40);
-      }
-      await call(page, "pause");
-      await state(page, "paused");
-      await call(page, "stop");
-      await module.tell(training({ state: "stopped" }));
-      await state(page, "stopped");
-      const seen = await page.evaluate(() => /** @type {any} */ (globalThis).seen);
-      assert.equal(seen.shift, 0);
-      // At most one in a second, however long this took.
-      const progress = await heard(page, "progress");
-      const seconds = (progress.at(-1).at - progress[0].at) / 1000;
-      assert.ok(progress.length <= seconds + 3, `${progress.length} reports of progress in ${seconds} s`);
-      console.log(`layout shift ${seen.shift}, long tasks on the page ${seen.long}, of ours ${seen.ours.filter((/** @type {number} */ ms) => ms > 50).length}`);
-      return seen.ours.filter((/** @type {number} */ ms) => ms > 50);
-    };
-    // A busy machine makes any task long now and then; a task of ours that is long is so at every visit.
-    let long = await visit();
-    for (let again = 0; long.length > 0 && again < 7; again += 1) long = await visit();
-    assert.deepEqual(long, [], "no task of ours over 50 ms");
+    // The processor's time that scripts took on the page's main thread, which is ours and what this test
+    // asks: the frame has a process of its own. Time by the clock would be how busy the machine is.
+    const devtools = await page.context().newCDPSession(page);
+    await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
+    const scripts = async () => 1000 * ((await devtools.send("Performance.getMetrics")).metrics.find(({ name }) => name === "ScriptDuration")?.value ?? NaN);
+    // The one line of style that the manual gives to keep the place free until the script is there.
+    await show(PLAIN, "<style>covey-contribute { display: block; min-block-size: calc(34.75rem + 3px) }</style>");
+    const frame = await asking(page, home);
+    await contribute(frame);
+    const module = await worker(page);
+    for (let step = 0; step < 60; step += 1) {
+      await module.tell(training({ step: step % 20, round: 12 + Math.floor(step / 20) }), { type: "loss", step, loss: 4, tokens: step });
+      if (step % 20 === 19) await module.tell({ type: "receipt", receipt: { round: 12, packet: "e5".repeat(32), tokens: 20_480, received_at_ms: Date.now(), partner: "example-blog" } });
+      await page.waitForTimeout(40);
+    }
+    await call(page, "pause");
+    await state(page, "paused");
+    await call(page, "stop");
+    await module.tell(training({ state: "stopped" }));
+    await state(page, "stopped");
+    const took = await scripts();
+    const seen = await page.evaluate(() => /** @type {any} */ (globalThis).seen);
+    assert.equal(seen.shift, 0);
+    // At most one in a second, however long this took.
+    const progress = await heard(page, "progress");
+    const seconds = (progress.at(-1).at - progress[0].at) / 1000;
+    assert.ok(progress.length <= seconds + 3, `${progress.length} reports of progress in ${seconds} s`);
+    console.log(`layout shift ${seen.shift}, long tasks on the page ${seen.long}, all its scripts together ${took.toFixed(1)} ms of a processor`);
+    assert.ok(took > 0 && took < 250, `${took} ms for scripts`);
   });
 });
 
