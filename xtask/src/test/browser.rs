@@ -1,10 +1,6 @@
 //! The browser tests: the page by itself, and a whole run with several tabs.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 
@@ -64,48 +60,26 @@ impl Setting {
 pub fn run(dirs: &Dirs, long: bool, report: &mut Report) {
     report.part("browser tests", || {
         let setting = Setting::prepare(dirs)?;
-        let (alone, together) = files(&setting.tests)?;
-        let mut tally = Tally::default();
-        for (files, at_once) in [(alone, 1), (together, 2)] {
-            let mut command = setting.command();
-            command
-                .arg("--test")
-                .arg(format!("--test-concurrency={at_once}"))
-                .arg("--test-reporter=spec")
-                .args(files);
-            if long {
-                command.env("COVEY_LONG", "1");
-            }
-            let mut part = Tally::default();
-            let succeeded = shell::tee(&mut command, |line| part.read_node(line))
-                .context("Node could not run the browser tests")?;
-            tally += part.ended(succeeded);
+        let mut files: Vec<PathBuf> = fs::read_dir(&setting.tests)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<Result<Vec<_>>>()?;
+        files.retain(|path| path.to_string_lossy().ends_with(".test.mjs"));
+        files.sort();
+        let mut command = setting.command();
+        // One file at a time: each starts browsers that train.
+        command
+            .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+            .args(files);
+        if long {
+            command.env("COVEY_LONG", "1");
         }
+        let mut tally = Tally::default();
+        let succeeded = shell::tee(&mut command, |line| tally.read_node(line))
+            .context("Node could not run the browser tests")?;
         eprintln!(
             "Screenshots and logs are in {}",
             dirs.test_output().display()
         );
-        Ok(tally)
+        Ok(tally.ended(succeeded))
     });
-}
-
-/// The test files: those that start a coordinator, where browsers train and one at a time is enough for the
-/// machine, and those whose module is scripted, which wait more than they compute.
-fn files(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<Vec<_>>>()?;
-    files.retain(|path| path.to_string_lossy().ends_with(".test.mjs"));
-    files.sort();
-    let mut parts = (Vec::new(), Vec::new());
-    for file in files {
-        let text = fs::read_to_string(&file)?;
-        let trains = ["support/coordinator.mjs", "support/fault.mjs"];
-        if trains.iter().any(|module| text.contains(module)) {
-            parts.0.push(file);
-        } else {
-            parts.1.push(file);
-        }
-    }
-    Ok(parts)
 }
