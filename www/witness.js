@@ -146,6 +146,7 @@ function words() {
   }
   if (!view) return running ? "" : "The program is fetched when you press the button, not before.";
   if (view.state === "level") return "Everything there is was recomputed. It goes on with every new round while this tab is open.";
+  if (view.state === "stopped" && !view.durable) return "Stopped. This browser keeps nothing between visits, so the next one begins anew.";
   if (view.state === "disagrees") return "What it found is below. Nothing after it is looked at.";
   const from = view.resumed ? ` An earlier visit of this browser had recomputed the rounds before ${count(view.resumed)}.` : "";
   return `${view.status}${view.state === "rounds" ? from : ""}`;

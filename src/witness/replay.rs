@@ -65,7 +65,7 @@ pub struct Replay {
     pub kept: Kept,
     /// The ledger, replayed anew in every visit.
     pub books: Option<Ledger>,
-    /// The journal's entry hashes that a signed end may name.
+    /// Hash of the last entry in `books`.
     last_entry: Option<Hash>,
     /// The bytes of the checkpoint were compared in this visit.
     whole_checkpoint: bool,
