@@ -63,10 +63,15 @@ pub async fn admit(
         if let Some((round, record)) = known.last {
             let records = client.records(round, run).await;
             let records = records.map_err(|error| Refusal::Strange(format!("{error}.")))?;
-            let same = records.first().map(|signed| signed.record.hash()) == Some(record);
-            if !same {
+            let served = records.first().map(|signed| signed.record.hash());
+            if served != Some(record) {
+                let other = if served.is_some() {
+                    "another one"
+                } else {
+                    "not there"
+                };
                 return Err(Refusal::Strange(format!(
-                    "Another coordinator goes on with the run here, but not from what this tab recomputed: its round {round} is another one."
+                    "Another coordinator goes on with the run here, but not from what this tab recomputed: its round {round} is {other}."
                 )));
             }
         }

@@ -227,6 +227,8 @@ async fn connect(
                     view.unigram_entropy = Some(run.unigram_entropy);
                 });
                 let mut link = shared.link.borrow_mut();
+                // Another coordinator counts for itself; the same one says it again.
+                link.barred = None;
                 link.info = Some(Rc::new(*run));
                 link.client = Some(client.clone());
                 link.sender = Some(sender);

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use covey_protocol::{
-    Hash, Identity, Round,
+    Identity,
     http::RunInfo,
     partner::NoCredit,
     socket::{Backend, ClientFrame},
@@ -208,7 +208,7 @@ impl Session {
         follower: &mut Option<Follower>,
         worker: &mut Option<Worker>,
         validator: &mut Option<Validator>,
-        done: &mut Option<(Round, Hash, Outcome)>,
+        done: &mut Option<(OpenRound, Outcome)>,
     ) -> Result<(), WorkError> {
         let shared = self.shared.clone();
         let follower = match follower {
@@ -255,11 +255,11 @@ impl Session {
         }
         let open = shared.open_round();
         let connected = shared.link.borrow().sender.is_some();
-        let begun = |o: &OpenRound| done.is_some_and(|(r, base, _)| (r, base) == (o.round, o.base));
+        let begun = |o: &OpenRound| done.is_some_and(|(done, _)| done.is(o));
         let Some(open) = open.filter(|o| connected && !begun(o)) else {
             let words = match done {
                 _ if !connected => "Waiting for the coordinator.",
-                Some((.., Outcome::Refused)) => "Not accepted; waiting for the next round.",
+                Some((_, Outcome::Refused)) => "Not accepted; waiting for the next round.",
                 _ => "Contributed; waiting for the others to finish the round.",
             };
             shared.enter(State::Waiting, words);
@@ -278,7 +278,7 @@ impl Session {
                 if outcome == Outcome::Accepted {
                     self.devices_lost = 0;
                 }
-                *done = Some((open.round, open.base, outcome));
+                *done = Some((open, outcome));
                 self.save().await;
             }
         }

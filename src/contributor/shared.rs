@@ -66,6 +66,14 @@ pub struct OpenRound {
     pub deadline_ms: Option<f64>,
 }
 
+impl OpenRound {
+    /// Whether work for `other` is work for this one. A coordinator that took the run over opens the round
+    /// again under a seed of its own: what the one before received in it is lost with that one.
+    pub fn is(&self, other: &Self) -> bool {
+        (self.round, self.base, self.seed) == (other.round, other.base, other.seed)
+    }
+}
+
 /// What the coordinator asks of this tab in a round, if it is not the usual.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Task {

@@ -307,10 +307,7 @@ impl Worker {
         self.shared.stopping.get()
             || !self.shared.pauses().is_empty()
             || self.shared.barred(open.round).is_some()
-            || self
-                .shared
-                .open_round()
-                .is_none_or(|now| now.round != open.round || now.base != open.base)
+            || self.shared.open_round().is_none_or(|now| !now.is(open))
     }
 
     /// Whether another step would miss the deadline.
@@ -396,7 +393,7 @@ impl Worker {
 
     fn is_over(&self, open: &OpenRound) -> bool {
         let now = self.shared.open_round();
-        self.shared.stopping.get() || now.is_some_and(|now| now.round != open.round)
+        self.shared.stopping.get() || now.is_some_and(|now| !now.is(open))
     }
 
     /// The round's assignment, with its shards fetched.

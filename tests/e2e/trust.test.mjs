@@ -233,7 +233,7 @@ step("a_coordinator_that_signs_a_second_story_is_disagreed_with_on_the_page_and_
   await shot(doubter, "recompute-disagrees");
   await doubter.context().close();
   // Everybody else reads it, too.
-  await newcomer.page.locator("#witnesses tbody").getByText(`Round ${number}: two different records were signed for one round.`).waitFor({ timeout: LONG });
+  await newcomer.page.locator("#witnesses tbody").getByText(`Round ${number}: two different records were signed for one round.`).first().waitFor({ timeout: LONG });
 });
 
 step("who_has_used_up_its_quota_reads_until_when_and_goes_on_then", async () => {

@@ -4,7 +4,10 @@
 //! compilers differ, and a shared one would be rebuilt at every turn), npm's packages, and
 //! prepared corpora.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, anyhow};
 
@@ -67,6 +70,19 @@ impl Dirs {
         self.cache.join("test-output")
     }
 
+    /// Makes the builds in the cache this checkout's. Cargo takes another checkout's build of a crate for
+    /// this one's when it is newer than the sources here, whatever it was built from; so what was built of
+    /// our own crates elsewhere is built again. Dependencies are the same everywhere and stay.
+    ///
+    /// # Errors
+    /// When the cache cannot be written.
+    pub fn claim(&self) -> Result<()> {
+        for target in [self.native(), self.wasm(), self.fuzz()] {
+            claim(&target, &self.root).with_context(|| format!("{}", target.display()))?;
+        }
+        Ok(())
+    }
+
     pub fn www(&self) -> PathBuf {
         self.root.join("www")
     }
@@ -77,6 +93,31 @@ impl Dirs {
     }
 }
 
+fn claim(target: &Path, root: &Path) -> Result<()> {
+    let stamp = target.join(".checkout");
+    let ours = root.to_string_lossy();
+    if !target.is_dir() || fs::read_to_string(&stamp).is_ok_and(|by| by == ours) {
+        return Ok(());
+    }
+    // `<profile>/.fingerprint`, and `<target>/<profile>/.fingerprint`.
+    let folders = |of: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(of).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    };
+    for profile in folders(target) {
+        for place in folders(&profile).into_iter().chain([profile]) {
+            for unit in folders(&place.join(".fingerprint")) {
+                let name = unit.file_name().unwrap_or_default().to_string_lossy();
+                if name.starts_with("covey") {
+                    fs::remove_dir_all(&unit)?;
+                }
+            }
+        }
+    }
+    fs::write(stamp, ours.as_bytes())?;
+    Ok(())
+}
+
 /// Makes a folder and those above it.
 pub fn create(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| {
@@ -85,4 +126,36 @@ pub fn create(folder: &Path) -> Result<()> {
             folder.display()
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_checkouts_builds_of_our_crates_are_not_this_ones() {
+        let target = std::env::temp_dir().join(format!("covey-claim-{}", std::process::id()));
+        let unit = |path: &str| target.join(path);
+        let native = unit("debug/.fingerprint/covey-ledger-1");
+        let browser = unit("wasm32-unknown-unknown/wasm/.fingerprint/covey-2");
+        let dependency = unit("debug/.fingerprint/burn-3");
+        let build = || {
+            for folder in [&native, &browser, &dependency] {
+                fs::create_dir_all(folder).unwrap();
+            }
+        };
+        let there = || [&native, &browser, &dependency].map(|folder| folder.is_dir());
+        let root = |name: &str| target.join(name);
+        build();
+        claim(&target, &root("one")).unwrap();
+        assert_eq!(there(), [false, false, true]);
+        build();
+        claim(&target, &root("one")).unwrap();
+        assert_eq!(there(), [true, true, true]);
+        claim(&target, &root("two")).unwrap();
+        assert_eq!(there(), [false, false, true]);
+        fs::remove_dir_all(&target).unwrap();
+        claim(&target, &root("one")).unwrap();
+        assert!(!target.exists());
+    }
 }

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> anyhow::Result<ExitCode> {
     let dirs = Dirs::find()?;
+    dirs.claim()?;
     match task {
         Task::Start(arguments) => start::start(&dirs, &arguments),
         Task::Test(arguments) => test::test(&dirs, &arguments),
