@@ -39,8 +39,10 @@ pub fn text(frame: &ServerFrame) -> Utf8Bytes {
 }
 
 impl Sessions {
-    /// Adds a session; an older one of the same identity is told and closed.
+    /// Adds a session; an older one of the same identity is told and closed. Whoever was dropped and comes
+    /// back is here: its end would be taken for the new session's.
     pub fn insert(&mut self, volunteer: VolunteerId, id: SessionId, outbox: Outbox) {
+        self.dropped.retain(|dropped| *dropped != volunteer);
         if let Some(older) = self.all.insert(volunteer, Session { id, outbox }) {
             let denied = ServerFrame::Denied {
                 code: ErrorCode::Replaced,
@@ -138,6 +140,20 @@ mod tests {
         );
         sessions.send(&volunteer(1), Utf8Bytes::from("hello"));
         assert_eq!(newer_frames.recv().await.as_deref(), Some("hello"));
+    }
+
+    #[tokio::test]
+    async fn who_comes_back_before_its_end_was_noticed_is_not_gone() {
+        let mut sessions = Sessions::default();
+        for n in [1, 2] {
+            let (ended, _) = mpsc::channel(QUEUE);
+            sessions.insert(volunteer(n), SessionId(n.into()), ended);
+        }
+        sessions.broadcast(&Utf8Bytes::from("frame"));
+        let (back, _frames) = mpsc::channel(QUEUE);
+        sessions.insert(volunteer(1), SessionId(3), back);
+        assert_eq!(sessions.take_dropped(), [volunteer(2)]);
+        assert!(sessions.is_current(&volunteer(1), SessionId(3)));
     }
 
     #[tokio::test]

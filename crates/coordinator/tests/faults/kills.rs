@@ -10,7 +10,7 @@ use covey_ledger::{
     signing::keys::Keypair,
 };
 use covey_protocol::{Hash, ledger::LedgerHead, record::Receipt};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt, stream};
 
 use super::{
     common::{Coordinator, Extra},
@@ -24,6 +24,8 @@ const SETTINGS: Extra = Extra {
     tables: "",
     trials: false,
 };
+/// Runs at once: each waits for most of its time, for a recovered round's volunteers to come back.
+const AT_ONCE: usize = 6;
 /// Blocks by which the clock is moved: enough for epochs and a snapshot.
 const BLOCKS: u64 = 400;
 
@@ -227,23 +229,26 @@ async fn killed_at(at: usize) -> traced::Ended {
     ended
 }
 
+async fn killed_at_each(writes: impl Iterator<Item = usize>, all: usize) {
+    let runs = stream::iter(writes).map(async |at| (at, killed_at(at).await));
+    let mut runs = runs.buffer_unordered(AT_ONCE);
+    while let Some((at, ended)) = runs.next().await {
+        eprintln!("killed before write {at} of {all}: {ended:?}");
+    }
+}
+
 #[tokio::test]
 async fn killed_between_two_writes_nothing_acknowledged_is_lost() {
     let all = killed_at(usize::MAX).await.writes;
     assert!(all > 100, "{all} writes");
     // A few that are spread over the whole story; the next test goes through all of them.
     let step = all / 12;
-    for at in (step / 2..all).step_by(step) {
-        let ended = killed_at(at).await;
-        eprintln!("killed before write {at} of {all}: {ended:?}");
-    }
+    killed_at_each((step / 2..all).step_by(step), all).await;
 }
 
 #[tokio::test]
 #[ignore = "a start and a restart for each of some hundred writes: cargo xtask test --long"]
 async fn killed_between_any_two_writes_nothing_acknowledged_is_lost() {
     let all = killed_at(usize::MAX).await.writes;
-    for at in 0..all {
-        killed_at(at).await;
-    }
+    killed_at_each(0..all, all).await;
 }
