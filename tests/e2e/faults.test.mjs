@@ -67,6 +67,7 @@ describe("while one tab waits for its network", { concurrency: 2 }, () => {
       }
       await reads(volunteer, "covey-problem", /keeps ending the training program[\s\S]*What was accepted is safe/);
       await volunteer.page.getByRole("button", { name: "Start again" }).click();
+      await volunteer.page.locator("covey-problem").waitFor({ state: "hidden" });
       await contributes(volunteer);
       assert.equal(volunteer.view?.volunteer, identity);
     });
