@@ -107,6 +107,14 @@ fn build(dirs: &Dirs, kind: &str, name: &str, folder: &str) -> Result<PathBuf> {
 pub fn cargo(root: &Path, target: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root).env("CARGO_TARGET_DIR", target);
+    // What cargo tells this program about its own package. Build scripts of dependencies that look at it
+    // would run again in every checkout, and all that stands on them would be compiled again.
+    for (name, _) in std::env::vars_os() {
+        let told = name.to_string_lossy();
+        if told.starts_with("CARGO_PKG_") || told.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 

@@ -65,15 +65,15 @@ pub fn test(dirs: &Dirs, arguments: &Test) -> Result<ExitCode> {
     Ok(report.print())
 }
 
-/// Every crate's own tests. Many of them wait for a round to close or a limit to pass, so there are twice as
-/// many at once as there are cores.
+/// Every crate's own tests. Many of them wait for a round to close or a limit to pass, so there are four times
+/// as many at once as there are cores.
 fn unit(dirs: &Dirs, long: bool, report: &mut Report) {
     report.part("unit tests", || {
         let mut command = shell::native(dirs, "test");
         command.arg("--no-fail-fast");
         if std::env::var_os(THREADS).is_none() {
             let cores = available_parallelism().map_or(1, NonZero::get);
-            command.env(THREADS, (2 * cores).to_string());
+            command.env(THREADS, (4 * cores).to_string());
         }
         if long {
             command.args(["--", "--include-ignored"]);

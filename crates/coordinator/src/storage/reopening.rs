@@ -104,6 +104,17 @@ impl Reopening {
     }
 }
 
+impl Drop for Reopening {
+    /// Closing writes as well. Whatever it meets was committed before and is looked at by the next start.
+    fn drop(&mut self) {
+        let database = self.database.get_mut();
+        let open = database.unwrap_or_else(PoisonError::into_inner).take();
+        if let Err(error) = guarded(|| drop(open)) {
+            tracing::error!(%error, "a database was not closed in order");
+        }
+    }
+}
+
 /// What redb says, unless it panics. Nothing of ours is left half done by that: the database is closed, and
 /// what was not committed is not there when it is opened again.
 fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, StorageError> {
