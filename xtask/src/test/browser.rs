@@ -66,9 +66,9 @@ pub fn run(dirs: &Dirs, long: bool, report: &mut Report) {
         files.retain(|path| path.to_string_lossy().ends_with(".test.mjs"));
         files.sort();
         let mut command = setting.command();
-        // One file at a time: each starts browsers that train.
+        // Two files at a time: each starts browsers that train, and waits for rounds for most of its time.
         command
-            .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+            .args(["--test", "--test-concurrency=2", "--test-reporter=spec"])
             .args(files);
         if long {
             command.env("COVEY_LONG", "1");
