@@ -261,7 +261,7 @@ step("who_has_used_up_its_quota_reads_until_when_and_goes_on_then", async () => 
     const text = await status.innerText();
     return text.includes("used up") && text;
   }, LONG);
-  assert.equal(words, `This identity has used up its 1 packets in ${PERIOD} rounds; it may contribute again from round ${end}. This tab waits and goes on by itself.`);
+  assert.equal(words, `This identity has used up its quota of 1 packet in ${PERIOD} rounds; it may contribute again from round ${end}. This tab waits and goes on by itself.`);
   await first.sees("waits", ({ view }) => view?.state === "waiting", LONG);
   // What it found out stays on its page.
   await first.page.locator("#witnesses [role=alert]").getByText("two different records").waitFor();

@@ -47,6 +47,9 @@ const SPOKEN = /** @type {Record<string, string>} */ ({
   stopped: "Stopped",
 });
 
+/** Letters beyond which a status is a text and not a heading. */
+const LONG_STATUS = 60;
+
 export class Panel {
   status = find("#status", HTMLElement);
   live = find("#live", HTMLElement);
@@ -119,6 +122,7 @@ export class Panel {
       setText(this.status, ready ? "Starting the program" : "Loading the program");
       this.#speak("loading", "Loading the program");
     }
+    this.status.toggleAttribute("data-long", (this.status.textContent ?? "").length > LONG_STATUS);
     this.#step(situation);
     if (!view) return;
     this.#connection(view);

@@ -42,7 +42,13 @@ pub mod payload {
         let limit = codec.config().value_limit;
         let dense = update.decompress();
         assert!(dense.iter().all(|value| value.abs() <= limit));
-        assert!(update.norms().iter().all(|norm| norm.is_finite()));
+        // Every entry has a place of its own: one beyond its tensor, or two in one place, would be missed here.
+        let norms: f64 = update.norms().iter().map(|norm| norm * norm).sum();
+        let squares: f64 = dense.iter().map(|value| f64::from(*value).powi(2)).sum();
+        assert!(
+            (squares - norms).abs() <= 1e-9 * norms,
+            "{squares} of {norms}"
+        );
         assert!((update.index_overlap(&update) - 1.0).abs() < 1e-12);
         let honest = codec
             .decode(&seeds().swap_remove(0))

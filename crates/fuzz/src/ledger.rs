@@ -26,6 +26,12 @@ pub mod names {
         if let Ok(account) = text.parse::<AccountId>() {
             assert_eq!(account.to_string(), text);
             assert_eq!(AccountId::from_any_network(text), Ok(account));
+            // The last digit is of the checksum alone.
+            let (rest, digit) = text.split_at(text.len() - 1);
+            for other in "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz".chars() {
+                let other = format!("{rest}{other}");
+                assert_eq!(other.parse::<AccountId>().is_ok(), other.ends_with(digit));
+            }
         }
         let _ = AccountId::from_any_network(text);
         let _ = covey_wallet::amount::account(text);

@@ -239,9 +239,13 @@ impl RoundsMachine {
     pub(crate) fn over_quota(&self, volunteer: &VolunteerId) -> Option<String> {
         let quota = &self.settings.replication.quota;
         let (until, allowed) = self.trust.barred_until(quota, self.round, volunteer)?;
+        let count = |number: u64, what: &str| match number {
+            1 => format!("1 {what}"),
+            _ => format!("{number} {what}s"),
+        };
+        let (packets, rounds) = (count(allowed.into(), "packet"), count(quota.rounds, "round"));
         Some(format!(
-            "This identity has used up its {allowed} packets in {} rounds; it may contribute again from round {until}.",
-            quota.rounds
+            "This identity has used up its quota of {packets} in {rounds}; it may contribute again from round {until}."
         ))
     }
 }
