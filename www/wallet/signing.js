@@ -192,6 +192,8 @@ export class Signing {
   #close() {
     // What is on its way to the ledger cannot be called back.
     if (this.#stage.step === "sending") return;
+    // At once: the browser tells of the end a moment later, and a signature that comes before that is too late.
+    this.#question += 1;
     this.#dialog.close();
   }
 
