@@ -243,7 +243,10 @@ impl RoundsMachine {
             1 => format!("1 {what}"),
             _ => format!("{number} {what}s"),
         };
-        let (packets, rounds) = (count(allowed.into(), "packet"), count(quota.rounds, "round"));
+        let (packets, rounds) = (
+            count(allowed.into(), "packet"),
+            count(quota.rounds, "round"),
+        );
         Some(format!(
             "This identity has used up its quota of {packets} in {rounds}; it may contribute again from round {until}."
         ))
