@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { brotliCompressSync } from "node:zlib";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Fatal, launch, scrollsSideways, shot, until } from "./support/browser.mjs";
+import { Fatal, launch, scrollsSideways, shot, soon, until } from "./support/browser.mjs";
 import { send, site, withHeaders, WWW } from "./support/site.mjs";
 import { ME, training } from "./support/views.mjs";
 
@@ -179,13 +179,13 @@ describe("the element on a partner's page", () => {
     await module.tell(training({ state: "stopped" }));
     await state(page, "failed", "partner_suspended");
     await frame.getByText("partnership is suspended").waitFor();
-    assert.ok(await frame.locator("#contribute").isDisabled());
+    await soon(async () => assert.ok(await frame.locator("#contribute").isDisabled()));
     const codes = (await heard(page, "error")).map((event) => event.detail.code);
     assert.deepEqual(codes.filter((code) => !code.startsWith("consent_")), ["partner_suspended"]);
     await page.reload();
     const [again] = await ours(page, home);
     await state(page, "failed", "partner_suspended");
-    assert.ok(await again?.locator("#contribute").isDisabled());
+    await soon(async () => assert.ok(await again?.locator("#contribute").isDisabled()));
   });
 
   on("only_the_frames_own_address_says_who_is_credited", async ({ page, home, show }) => {
@@ -199,7 +199,7 @@ describe("the element on a partner's page", () => {
       frame.src = frame.src;
     </script>`);
     const frame = await asking(page, home);
-    assert.match(await frame.locator("#credit").innerText(), /^Nobody else is named/);
+    await soon(async () => assert.match(await frame.locator("#credit").innerText(), /^Nobody else is named/));
     await contribute(frame);
     assert.equal((await (await worker(page)).intent("start")).partner, null);
   });
@@ -211,7 +211,7 @@ describe("the element on a partner's page", () => {
     for (const words of [/shakespeare/, new RegExp(`localhost:${home.port}`), /trained on the run’s text/, /Until you press Stop/, /earns the run’s token/, /Example blog. is named on every receipt/, /shown by 127\.0\.0\.1:\d+/, /4\.21\s?MB/]) {
       assert.match(terms, words);
     }
-    assert.equal(await frame.locator("#power-value").innerText(), "75 %");
+    await soon(async () => assert.equal(await frame.locator("#power-value").innerText(), "75 %"));
     untouched(home);
     await shot(page, "embed-consent-light");
     await contribute(frame);
@@ -230,7 +230,7 @@ describe("the element on a partner's page", () => {
     await module.tell(training({ state: "stopped" }));
     await state(page, "stopped");
     await until("the worker is gone", () => page.workers().length === 0, WITHIN);
-    assert.ok(await frame.locator("#contribute").isVisible());
+    await soon(async () => assert.ok(await frame.locator("#contribute").isVisible()));
     const all = await heard(page);
     assert.ok(all.every((event) => event.bubbles && event.composed));
     assert.deepEqual((await heard(page, "ready"))[0].detail, { run: "shakespeare", operator: home.url });
@@ -385,7 +385,7 @@ describe("the element on a partner's page", () => {
     });
     assert.deepEqual(seen, { before: { power: 100, theme: "auto", run: null }, power: "30", read: 25, theme: "dark" });
     await frame.getByRole("button", { name: "Mitmachen" }).waitFor();
-    assert.doesNotMatch(await frame.locator("#terms").innerText(), /\$100/);
+    await soon(async () => assert.doesNotMatch(await frame.locator("#terms").innerText(), /\$100/));
     assert.ok((await heard(page, "error")).some((event) => event.detail.code === "partner_invalid"));
     await page.evaluate(() => document.querySelector("covey-contribute")?.setAttribute("coordinator", "javascript:alert(1)"));
     await state(page, "failed", "coordinator_invalid");
@@ -396,7 +396,7 @@ describe("the element on a partner's page", () => {
     await show(`<covey-contribute run="milton"></covey-contribute>`);
     await state(page, "failed", "wrong_run");
     const [frame] = await ours(page, home);
-    assert.ok(await /** @type {Frame} */ (frame).locator("#contribute").isDisabled());
+    await soon(async () => assert.ok(await /** @type {Frame} */ (frame).locator("#contribute").isDisabled()));
     home.answers["/v1/run"] = (_, response) => response.writeHead(503).end();
     await show(PLAIN);
     await state(page, "failed", "no_run");
@@ -478,7 +478,7 @@ describe("a hostile page", () => {
       } }, 50);</script>`, "text/html");
     await show(`<iframe src="http://localhost:${host.port}/forger"></iframe>${PLAIN}`);
     const frame = await asking(page, home);
-    assert.doesNotMatch(await frame.locator("#terms").innerText(), /forger/);
+    await soon(async () => assert.doesNotMatch(await frame.locator("#terms").innerText(), /forger/));
     await page.evaluate(async () => {
       const element = /** @type {any} */ (document.querySelector("covey-contribute"));
       const inner = /** @type {HTMLIFrameElement} */ (element.shadowRoot.querySelector("iframe"));
@@ -505,7 +505,7 @@ describe("a hostile page", () => {
     });
     assert.equal(page.workers().length, 0);
     untouched(home);
-    assert.doesNotMatch(await frame.locator("#terms").innerText(), /second/);
+    await soon(async () => assert.doesNotMatch(await frame.locator("#terms").innerText(), /second/));
     // Even inside the frame a script's click is not a visitor's.
     await frame.evaluate(() => /** @type {HTMLElement} */ (document.querySelector("#contribute")).click());
     await frame.getByText("Only a click or key of your own").waitFor();
@@ -612,7 +612,7 @@ describe("a hostile page", () => {
       <iframe sandbox="allow-scripts" src="${url}/inner" width="700" height="600"></iframe>`);
     const frame = await until("the frame in a page without an origin", () => page.frames().find((frame) => frame.url() === `${home.url}/embed.html` && frame.parentFrame()?.url().startsWith("data:")), WITHIN);
     await frame.getByText("hides where it comes from").waitFor();
-    assert.ok(!(await frame.locator("#contribute").isVisible()));
+    await soon(async () => assert.ok(!(await frame.locator("#contribute").isVisible())));
     // A sandbox without an origin takes ours as well, so nothing of ours even loads.
     const inner = page.frames().find((frame) => frame.url() === `${url}/inner`);
     await until("its element waits", () => inner?.evaluate(() => /** @type {any} */ (document.querySelector("covey-contribute"))?.state === "loading"), WITHIN, 100);
@@ -733,7 +733,7 @@ describe("everyone can read it", () => {
       return found;
     });
     assert.deepEqual(lacking, []);
-    assert.ok(await page.getByText("made to be shown inside other sites").isVisible());
+    await soon(async () => assert.ok(await page.getByText("made to be shown inside other sites").isVisible()));
   });
 
   for (const theme of ["dark", "light"]) {
@@ -809,18 +809,18 @@ describe("the manual", () => {
     await page.goto(`${home.url}/manual/index.html`);
     const frame = await asking(page, home);
     const snippet = page.locator("#snippet");
-    assert.equal(await snippet.innerText(), `<script type="module" src="${home.url}/embed.js"></script>\n<covey-contribute partner="example-blog"></covey-contribute>`);
-    assert.equal(`default-src 'none'; ${await page.locator("#policy").innerText()}`, documented(home.url), "the tested policy is the documented one");
+    await soon(async () => assert.equal(await snippet.innerText(), `<script type="module" src="${home.url}/embed.js"></script>\n<covey-contribute partner="example-blog"></covey-contribute>`));
+    await soon(async () => assert.equal(`default-src 'none'; ${await page.locator("#policy").innerText()}`, documented(home.url), "the tested policy is the documented one"));
     await page.locator("[name=power]").selectOption("25");
     await page.locator("[name=theme]").selectOption("dark");
     await page.locator("[name=lang]").selectOption("fr");
     await page.locator("[name=partner]").fill('"><script>');
-    assert.match(await snippet.innerText(), /partner="&quot;>&lt;script>" power="25" theme="dark" lang="fr"/);
+    await soon(async () => assert.match(await snippet.innerText(), /partner="&quot;>&lt;script>" power="25" theme="dark" lang="fr"/));
     home.answers["/v1/partners/my-site"] = (_, response) => send(response, JSON.stringify({ ...BLOG, id: "my-site", name: "My site" }), "application/json");
     await page.locator("[name=partner]").fill("my-site");
     const again = await asking(page, home);
     await again.getByRole("button", { name: "Contribuer" }).waitFor();
-    assert.equal(await again.locator("#power").inputValue(), "25");
+    await soon(async () => assert.equal(await again.locator("#power").inputValue(), "25"));
     await page.getByText(/covey-ready\s+\{"run":"shakespeare"/).first().waitFor();
     await page.getByRole("button", { name: "start()" }).click();
     await page.getByText('{"state":"consent_needed","reason":"start"}').first().waitFor();

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { launch, scrollsSideways, shot, until } from "./support/browser.mjs";
+import { launch, scrollsSideways, shot, soon, until } from "./support/browser.mjs";
 import { Pages } from "./support/pages.mjs";
 import { send, site, WASM, withHeaders } from "./support/site.mjs";
 import { connecting, ME, OTHER, RUN, THETA, training } from "./support/views.mjs";
@@ -113,7 +113,7 @@ describe("consent", () => {
 
   on("a_link_that_names_a_coordinator_is_shown_in_the_terms", async ({ page, home }) => {
     await page.goto(`${home.url}/?coordinator=https://elsewhere.test:7443/&coordinator=javascript:alert(1)`);
-    assert.equal(await page.locator("#consent-where").innerText(), "elsewhere.test:7443");
+    await soon(async () => assert.equal(await page.locator("#consent-where").innerText(), "elsewhere.test:7443"));
     await page.click("#contribute");
     const start = await (await worker(page)).intent("start");
     assert.deepEqual(start.coordinators, ["https://elsewhere.test:7443"]);
@@ -129,7 +129,7 @@ describe("consent", () => {
     const [first] = await module.intents();
     assert.equal(first.type, "environment");
     assert.deepEqual(Object.keys(first).sort(), ["hidden", "metered", "on_battery", "online", "other_tab", "type"]);
-    assert.equal(await page.locator("#backend").inputValue(), "flex");
+    await soon(async () => assert.equal(await page.locator("#backend").inputValue(), "flex"));
   });
 
   on("coordinators_json_adds_addresses_after_this_site", async ({ page, home }) => {
@@ -147,15 +147,15 @@ describe("consent", () => {
     await page.goto(home.url);
     const card = page.locator("covey-run-preview");
     await card.waitFor();
-    assert.match(await card.innerText(), /shakespeare[\s\S]*round 4[\s\S]*3\.10[\s\S]*3\.30/);
-    assert.match(await page.locator("#consent-weights").innerText(), /4\.21\s?MB/);
+    await soon(async () => assert.match(await card.innerText(), /shakespeare[\s\S]*round 4[\s\S]*3\.10[\s\S]*3\.30/));
+    await soon(async () => assert.match(await page.locator("#consent-weights").innerText(), /4\.21\s?MB/));
   });
 
   on("an_answer_that_is_not_a_run_changes_nothing", async ({ page, home, errors }) => {
     home.answers["/v1/run"] = (_, response) => send(response, "<html>", "text/html");
     await page.goto(home.url);
     await page.waitForLoadState("networkidle");
-    assert.ok(await page.locator("covey-run-preview").isHidden());
+    await soon(async () => assert.ok(await page.locator("covey-run-preview").isHidden()));
     assert.deepEqual(errors, []);
   });
 });
@@ -176,7 +176,7 @@ describe("load failures have their own words", () => {
       const found = await problem(page);
       assert.equal(found.code, code);
       assert.match(found.text, words);
-      assert.ok(await page.locator("covey-problem button").isVisible());
+      await soon(async () => assert.ok(await page.locator("covey-problem button").isVisible()));
     }, { answers });
 
   fails("a_module_that_was_not_built", "module_missing", /has not been built: run cargo xtask start/, { "/module/covey.js": status(404) });
@@ -244,10 +244,10 @@ describe("load failures have their own words", () => {
     await contribute(page, home.url);
     await until("the worker begins", () => page.workers().length > 0, WITHIN, 25);
     await page.clock.fastForward(15_000);
-    assert.equal(await page.locator("[data-code=slow_start]").count(), 0);
+    await soon(async () => assert.equal(await page.locator("[data-code=slow_start]").count(), 0));
     await page.clock.fastForward(10_000);
     await page.clock.runFor(100);
-    assert.match(await page.locator("[data-code=slow_start]").innerText(), /Microsoft Edge/);
+    await soon(async () => assert.match(await page.locator("[data-code=slow_start]").innerText(), /Microsoft Edge/));
   });
 
   on("a_download_shows_its_bytes", async ({ page, home }) => {
@@ -286,7 +286,7 @@ describe("load failures have their own words", () => {
     const disagreement = "This tab recomputed round 8 and disagrees: the contributions add up to other weights than the record says.";
     await module.tell(training({ connection, disagreement, run: { ...RUN, coordinator: OTHER }, handover: { old: ME, new: OTHER, round: 6, changed_here: true } }));
     await panel.getByRole("alert").waitFor();
-    assert.match(await panel.innerText(), /From round 6 on this run is coordinated by b2b2b2b2\u2026, which took it over from a1a1a1a1\u2026/);
+    await soon(async () => assert.match(await panel.innerText(), /From round 6 on this run is coordinated by b2b2b2b2\u2026, which took it over from a1a1a1a1\u2026/));
     for (const [name, scheme, width] of /** @type {const} */ ([["light", "light", 1280], ["dark", "dark", 1280], ["390", "light", 390]])) {
       await page.emulateMedia({ colorScheme: scheme });
       await page.setViewportSize({ width, height: 900 });
@@ -309,7 +309,7 @@ describe("load failures have their own words", () => {
     const found = await problem(page);
     assert.equal(found.code, "panic");
     await page.getByText("Technical message").click();
-    assert.match(await page.locator("covey-problem pre").innerText(), /boom[\s\S]*unreachable/);
+    await soon(async () => assert.match(await page.locator("covey-problem pre").innerText(), /boom[\s\S]*unreachable/));
     const again = page.waitForEvent("worker");
     await page.getByRole("button", { name: "Start again" }).click();
     await again;
@@ -356,7 +356,7 @@ describe("the live panel", () => {
     assert.equal(await text("#bytes-down"), "6.20 MB");
     assert.match(await text("#deadline"), /Round 12 closes in (1:0[0-5]|0:\d\d)/);
     assert.match(await text("#backend-reason"), /35\.0 times faster/);
-    assert.equal(await page.locator("#theta code").getAttribute("title"), THETA);
+    await soon(async () => assert.equal(await page.locator("#theta code").getAttribute("title"), THETA));
     assert.match(await text("#receipts tbody"), /11 20,480 e5e5e5e5/);
     assert.match(await text("#peers"), /2 volunteers[\s\S]*you · CPU training 903 12[\s\S]*WebGPU done this round 8,123 40/);
     assert.match(await text(".legend"), /Your training loss 2\.513 Held-out loss of the run 3\.100 Unigram entropy 3\.320/);
@@ -382,8 +382,8 @@ describe("the live panel", () => {
     const user = { reason: "user", text: "Paused by you.", override: false };
     await module.tell(training({ state: "paused", status: "Paused.", pauses: [user, battery] }));
     await page.getByText("Paused because this device runs on battery.").first().waitFor();
-    assert.equal(await page.getByRole("button", { name: "Contribute anyway" }).count(), 1);
-    assert.equal(await page.locator("#pause").innerText(), "Resume");
+    await soon(async () => assert.equal(await page.getByRole("button", { name: "Contribute anyway" }).count(), 1));
+    await soon(async () => assert.equal(await page.locator("#pause").innerText(), "Resume"));
     await page.getByRole("button", { name: "Contribute anyway" }).click();
     assert.deepEqual(await module.intent("override"), { type: "override", reason: "battery", on: true });
     await module.tell(training({ overrides: ["battery"] }));
@@ -422,20 +422,20 @@ describe("the live panel", () => {
     assert.equal((await module.intents()).filter((intent) => intent.type === "validate").length, 0, "off unless it was chosen");
     const validation = { on: true, only: false, active: false, status: "Not active: nothing is staked on this tab\u2019s key.", stake: "0", rounds: 0, packets: 0, weights_set: null };
     await module.tell(training());
-    assert.ok(await page.locator("#validate-only").isDisabled());
-    assert.ok(await page.locator("#validate-wallet").isHidden());
+    await soon(async () => assert.ok(await page.locator("#validate-only").isDisabled()));
+    await soon(async () => assert.ok(await page.locator("#validate-wallet").isHidden()));
     await page.check("#validate");
     assert.deepEqual(await module.intent("validate"), { type: "validate", on: true, only: false });
     await module.tell(training({ validation }));
     await page.getByText("nothing is staked on this tab").waitFor();
-    assert.equal(await page.locator("#validate-wallet").getAttribute("href"), `wallet.html?validator=0x${ME}#stake`);
+    await soon(async () => assert.equal(await page.locator("#validate-wallet").getAttribute("href"), `wallet.html?validator=0x${ME}#stake`));
     await page.check("#validate-only");
     assert.deepEqual(await module.intent("validate", ({ only }) => only), { type: "validate", on: true, only: true });
     await module.tell(training({ state: "validating", validation: { ...validation, only: true, active: true, status: "Active.", stake: "1234000000000", rounds: 3, packets: 12, weights_set: 4567 } }));
     await page.getByText("Active.", { exact: true }).waitFor();
     const shown = (await page.locator("#validate-numbers").innerText()).replace(/[\u202f\u00a0,.]/g, "");
     assert.match(shown, /12[\s\S]*1234 \u03b1[\s\S]*4567/);
-    assert.ok(await page.locator("#validate-wallet").isHidden());
+    await soon(async () => assert.ok(await page.locator("#validate-wallet").isHidden()));
     await page.reload();
     await page.click("#contribute");
     const again = await worker(page);
@@ -468,10 +468,10 @@ describe("the live panel", () => {
     assert.deepEqual(await module.intent("sample"), { type: "sample", prompt: "ROMEO:", tokens: 50, temperature: 0.5 });
     await module.tell({ type: "sample", text: "ROMEO:\nO <b>", done: false, error: null });
     await page.locator(".sample-out", { hasText: "O <b>" }).waitFor();
-    assert.equal(await page.locator(".sample-out .given").innerText(), "ROMEO:");
+    await soon(async () => assert.equal(await page.locator(".sample-out .given").innerText(), "ROMEO:"));
     await module.tell({ type: "sample", text: "ROMEO:\nO <b> night.", done: true, error: null });
     await page.locator("covey-sample button:enabled").waitFor();
-    assert.match(await page.locator(".sample-out").innerText(), /O <b> night\./);
+    await soon(async () => assert.match(await page.locator(".sample-out").innerText(), /O <b> night\./));
   });
 
   on("a_refused_packet_is_listed_with_its_reason", async ({ page, home }) => {
@@ -541,7 +541,7 @@ describe("everyone can use it", () => {
     await live.filter({ hasText: /^Training$/ }).waitFor({ state: "attached" });
     await module.tell(training({ step: 8, status: "Training round 12: step 8 of 20." }));
     await page.getByRole("heading", { name: "step 8 of 20" }).waitFor();
-    assert.equal(await live.textContent(), "Training");
+    await soon(async () => assert.equal(await live.textContent(), "Training"));
     await module.tell(training({ state: "paused", pauses: [{ reason: "metered", text: "Paused because this connection is metered.", override: true }] }));
     await live.filter({ hasText: "metered" }).waitFor({ state: "attached" });
   });

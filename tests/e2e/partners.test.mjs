@@ -12,7 +12,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { launch, scrollsSideways, shot, until } from "./support/browser.mjs";
+import { launch, scrollsSideways, shot, soon, until } from "./support/browser.mjs";
 import { Coordinator } from "./support/coordinator.mjs";
 import { developmentKeys, injectWallet } from "./support/injected_wallet.mjs";
 import { advance, copy, told } from "./support/ledger.mjs";
@@ -147,7 +147,7 @@ test("a_visitor_consents_trains_and_the_receipt_names_the_partner", { timeout: 1
   await page.goto(origin(blog));
   frame = await ours(page);
   await frame.locator("#contribute:enabled").waitFor();
-  assert.match(await frame.locator("#credit").innerText(), /Example blog.* is named on every receipt/s);
+  await soon(async () => assert.match(await frame.locator("#credit").innerText(), /Example blog.* is named on every receipt/s));
   await page.waitForTimeout(1000);
   const total = bytes;
   console.log(`bytes before consent: ${total}`);
@@ -161,7 +161,7 @@ test("a_visitor_consents_trains_and_the_receipt_names_the_partner", { timeout: 1
   }, MINUTE);
   const receipt = await until("a receipt", async () => (await heard(page, "receipt"))[0], 12 * MINUTE, 300);
   assert.equal(receipt.partner, "example-blog");
-  assert.match(await frame.locator("#credited").innerText(), /Credited to .*Example blog/);
+  await soon(async () => assert.match(await frame.locator("#credited").innerText(), /Credited to .*Example blog/));
   await shot(page, "partner-embed-credited");
   const record = await until("the record", async () => (await coordinator.records()).find(({ contributions }) => contributions.length > 0), 3 * MINUTE);
   assert.equal(/** @type {any} */ (record.contributions[0]).partner, "example-blog");
@@ -184,8 +184,8 @@ test("the_partners_public_page_counts_it", { timeout: 5 * MINUTE }, async () => 
   await public_.getByRole("link", { name: "Partners" }).click();
   await public_.getByRole("link", { name: "Example blog" }).click();
   await public_.getByRole("heading", { name: "Example blog" }).waitFor();
-  assert.ok(Number(await public_.locator("#packets").innerText()) >= 1);
-  assert.equal(await public_.locator("#suspended").isVisible(), false);
+  await soon(async () => assert.ok(Number(await public_.locator("#packets").innerText()) >= 1));
+  await soon(async () => assert.equal(await public_.locator("#suspended").isVisible(), false));
   await shot(public_, "partner-page");
   await public_.setViewportSize({ width: 390, height: 800 });
   assert.ok(!(await scrollsSideways(public_)), "it fits a phone");
@@ -225,8 +225,8 @@ test("a_share_that_the_volunteer_signed_pays_the_partner_at_the_next_epoch", { t
   await choose(wallet);
   await wallet.evaluate(() => void (location.hash = "overview"));
   await wallet.locator("#share-card").waitFor();
-  assert.equal(await wallet.locator("#share select[name=partner]").inputValue(), EVE, "the link proposes the partner");
-  assert.match(await wallet.locator("#share-words").innerText(), /keeps all it earns/);
+  await soon(async () => assert.equal(await wallet.locator("#share select[name=partner]").inputValue(), EVE, "the link proposes the partner"));
+  await soon(async () => assert.match(await wallet.locator("#share-words").innerText(), /keeps all it earns/));
   await wallet.fill("#share input[name=percent]", "20");
   await wallet.locator("#share").getByRole("button", { name: "Review and sign" }).click();
   await wallet.locator("#sign-dialog[data-step=review]").waitFor();
@@ -273,8 +273,8 @@ test("a_suspension_is_seen_everywhere_and_ends_the_work_with_its_reason", { time
     return last?.state === "failed" && last.reason === "partner_suspended";
   }, 2 * MINUTE);
   assert.ok((await heard(page, "error")).some(({ code }) => code === "partner_suspended"));
-  assert.match(await frame.locator("#note").innerText(), /partnership is suspended/);
-  assert.ok(await frame.locator("#contribute").isDisabled());
+  await soon(async () => assert.match(await frame.locator("#note").innerText(), /partnership is suspended/));
+  await soon(async () => assert.ok(await frame.locator("#contribute").isDisabled()));
   await until("its worker is gone", () => page.workers().length === 0, MINUTE);
   await shot(page, "partner-embed-suspended");
   // A new visit finds the same, in any language and colour.
@@ -283,7 +283,7 @@ test("a_suspension_is_seen_everywhere_and_ends_the_work_with_its_reason", { time
   await again.goto(`${origin(blog)}/?attributes=${encodeURIComponent('lang="ar" theme="dark"')}`);
   const arabic = await ours(again);
   await until("it is barred", async () => (await heard(again, "state")).at(-1)?.reason === "partner_suspended", MINUTE);
-  assert.match(await arabic.locator("#note").innerText(), /شراكة هذا الموقع معلّقة/);
+  await soon(async () => assert.match(await arabic.locator("#note").innerText(), /شراكة هذا الموقع معلّقة/));
   await shot(again, "partner-embed-suspended-ar-dark");
   await again.goto(`${coordinator.url}/partners.html?id=example-blog`);
   await again.locator("#suspended").waitFor();

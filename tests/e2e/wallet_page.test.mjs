@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { launch, scrollsSideways, shot, until } from "./support/browser.mjs";
+import { launch, scrollsSideways, shot, soon, until } from "./support/browser.mjs";
 import { injectWallet } from "./support/injected_wallet.mjs";
 import { ALICE, BOB, CAROL, CHAIN, HOT_ONE, HOT_TWO, ledgerSite } from "./support/ledger_site.mjs";
 import { Pages } from "./support/pages.mjs";
@@ -98,7 +98,7 @@ describe("load failures have their own words", () => {
       const found = await problem(page);
       assert.equal(found.code, code);
       assert.match(found.text, words);
-      assert.ok(await page.locator("#bar").isHidden());
+      await soon(async () => assert.ok(await page.locator("#bar").isHidden()));
     }, { answers });
 
   fails("a_module_that_was_not_built", "module_missing", /cargo xtask start/, { "/module/wallet.js": status(404) });
@@ -126,7 +126,7 @@ describe("load failures have their own words", () => {
     assert.equal((await problem(page)).code, "ledger_network");
     if (answer) home.answers["/v1/ledger"] = answer;
     await page.locator("#bar").waitFor();
-    assert.ok(await page.locator("#problem").isHidden());
+    await soon(async () => assert.ok(await page.locator("#problem").isHidden()));
   });
 
   on("in_a_frame_it_only_offers_a_window_of_its_own", async ({ page, home }) => {
@@ -149,19 +149,19 @@ describe("wallets and accounts", () => {
     await page.getByLabel("Address").fill(ALICE);
     await page.getByRole("button", { name: "Show it" }).click();
     await page.locator("#view-overview").waitFor();
-    assert.equal(await page.locator("#balance").getAttribute("value"), "12345678901234567");
+    await soon(async () => assert.equal(await page.locator("#balance").getAttribute("value"), "12345678901234567"));
     await open(page, home, "stake");
     await page.locator("#trade-amount").fill("1");
     await page.locator("#trade button[type=submit]").click();
     await page.getByText("This account is only being looked at.").waitFor();
-    assert.equal(await dialog(page).count(), 0);
+    await soon(async () => assert.equal(await dialog(page).count(), 0));
   });
 
   on("an_address_that_is_none_is_refused_in_words", async ({ page, home }) => {
     await open(page, home);
     await page.getByLabel("Address").fill("5Grwva");
     await page.getByRole("button", { name: "Show it" }).click();
-    assert.match(await page.locator("#read-form .form-error").innerText(), /no address/);
+    await soon(async () => assert.match(await page.locator("#read-form .form-error").innerText(), /no address/));
   });
 
   on("every_wallet_is_found_under_any_name_also_a_late_one", async ({ page, home }) => {
@@ -171,7 +171,7 @@ describe("wallets and accounts", () => {
     await page.getByRole("button", { name: "Connect Talisman" }).waitFor();
     await page.getByRole("button", { name: "Connect nobody-knows-it" }).waitFor();
     await page.getByText("0.0.1").waitFor();
-    assert.ok(await page.locator("#no-wallets").isHidden());
+    await soon(async () => assert.ok(await page.locator("#no-wallets").isHidden()));
   });
 
   for (const [mood, words] of /** @type {const} */ ([
@@ -184,11 +184,11 @@ describe("wallets and accounts", () => {
       await open(page, home);
       await page.getByRole("button", { name: "Connect SubWallet" }).click();
       await page.locator("#wallet-status.bad").waitFor();
-      assert.match(await page.locator("#wallet-status").innerText(), words);
+      await soon(async () => assert.match(await page.locator("#wallet-status").innerText(), words));
       await wallet.mood(page, { enable: "ready" });
       await page.getByRole("button", { name: "Connect SubWallet" }).click();
       await page.locator("#accounts .chosen").waitFor();
-      assert.ok(await page.locator("#wallet-status").isHidden());
+      await soon(async () => assert.ok(await page.locator("#wallet-status").isHidden()));
     });
   }
 
@@ -199,7 +199,7 @@ describe("wallets and accounts", () => {
     await page.getByText("Waiting for Talisman. Look for its window").waitFor();
     await page.getByRole("button", { name: "Stop waiting" }).click();
     await page.getByRole("button", { name: "Connect Talisman" }).waitFor();
-    assert.ok(await page.locator("#wallet-status").isHidden());
+    await soon(async () => assert.ok(await page.locator("#wallet-status").isHidden()));
   });
 
   on("a_wallet_without_accounts_says_how_to_get_one", async ({ page, home }) => {
@@ -219,9 +219,9 @@ describe("wallets and accounts", () => {
     await open(page, home);
     await page.getByRole("button", { name: "Connect Talisman" }).click();
     await page.getByRole("button", { name: "Choose Other" }).waitFor();
-    assert.equal(await page.locator("#accounts button").count(), 2);
-    assert.match(await page.locator(`[data-unusable="${CAROL}"]`).innerText(), /ecdsa key\. The ledger knows sr25519 and ed25519 only/);
-    assert.match(await page.locator(`[data-unusable="${ETHEREUM}"]`).innerText(), /ethereum/);
+    await soon(async () => assert.equal(await page.locator("#accounts button").count(), 2));
+    await soon(async () => assert.match(await page.locator(`[data-unusable="${CAROL}"]`).innerText(), /ecdsa key\. The ledger knows sr25519 and ed25519 only/));
+    await soon(async () => assert.match(await page.locator(`[data-unusable="${ETHEREUM}"]`).innerText(), /ethereum/));
   });
 
   on("the_choice_is_remembered_and_a_visit_asks_the_wallet_for_nothing", async ({ page, home }) => {
@@ -252,8 +252,8 @@ describe("wallets and accounts", () => {
     await page.addInitScript((account) => localStorage.setItem("covey.wallet", JSON.stringify({ kind: "development", account, label: "//Alice", key: "sr25519" })), ALICE);
     await open(page, home);
     await page.getByRole("button", { name: "Choose an account" }).waitFor();
-    assert.ok(await page.locator("#development-keys").isHidden());
-    assert.ok(await page.locator("#development").isHidden());
+    await soon(async () => assert.ok(await page.locator("#development-keys").isHidden()));
+    await soon(async () => assert.ok(await page.locator("#development").isHidden()));
   }, { change: (state) => void (state.head.development = false) });
 });
 
@@ -274,7 +274,7 @@ describe("following the ledger", () => {
     home.append({ quiet: true });
     home.append({ set: { overviews: { [BOB]: { balance: "8000000000" } } } });
     await page.locator('#balance[value="8000000000"]').waitFor();
-    assert.match(await page.locator("#facts").innerText(), /Actions so far\s*3/);
+    await soon(async () => assert.match(await page.locator("#facts").innerText(), /Actions so far\s*3/));
   });
 
   on("a_lost_connection_is_said_and_resumed_where_it_was", async ({ page, home }) => {
@@ -297,7 +297,7 @@ describe("following the ledger", () => {
     await page.getByText("Not following the ledger any more").waitFor();
     home.append({ set: { overviews: { [BOB]: { balance: "2" } } } });
     await page.waitForTimeout(300);
-    assert.equal(await page.locator("#balance").getAttribute("value"), "5000000000");
+    await soon(async () => assert.equal(await page.locator("#balance").getAttribute("value"), "5000000000"));
   });
 
   on("another_run_at_the_same_address_is_noticed", async ({ page, home }) => {
@@ -329,15 +329,15 @@ describe("overview", () => {
     const parts = await Promise.all(["available", "unlocking", "locked"].map((id) => page.locator(`#${id}`).getAttribute("value")));
     assert.equal(parts.reduce((sum, base) => sum + BigInt(base ?? 0), 0n), 3_210_000_000_001n);
     assert.match(await text(page.locator("#positions tr").nth(1)), /210\.000000001 \u03b1\s*9\.25 %/);
-    assert.match(await page.locator("#facts").innerText(), /operator/);
+    await soon(async () => assert.match(await page.locator("#facts").innerText(), /operator/));
   });
 
   on("earnings_have_a_plot_and_a_table_newest_first", async ({ page, home }) => {
     await as(page, home, "overview");
     await page.locator("#earnings-plot canvas").waitFor();
-    assert.match(await page.locator("#earnings tr").first().locator("th").innerText(), /^2,000$/);
-    assert.equal(await page.locator("#earnings tr").count(), 30);
-    assert.match(await page.locator("#earnings-plot [role=img]").getAttribute("aria-label") ?? "", /every number/);
+    await soon(async () => assert.match(await page.locator("#earnings tr").first().locator("th").innerText(), /^2,000$/));
+    await soon(async () => assert.equal(await page.locator("#earnings tr").count(), 30));
+    await soon(async () => assert.match(await page.locator("#earnings-plot [role=img]").getAttribute("aria-label") ?? "", /every number/));
   });
 
   on("an_account_that_the_ledger_does_not_know_says_so", async ({ page, home }) => {
@@ -368,7 +368,7 @@ describe("overview", () => {
     await page.goto(`${home.url}/wallet.html?partner=example-blog#overview`);
     await page.locator("#share-card").waitFor();
     assert.deepEqual(await page.locator("#share option").allInnerTexts(), ["The news (news)", "Example blog (example-blog)"]);
-    assert.equal(await page.locator("#share select").inputValue(), BOB);
+    await soon(async () => assert.equal(await page.locator("#share select").inputValue(), BOB));
     assert.equal((await scripted(page)).drafts.length, 0);
     await page.locator("#share input[name=percent]").fill("20");
     await shot(page, "wallet-share-form");
@@ -381,7 +381,7 @@ describe("overview", () => {
   on("a_share_that_was_signed_is_shown_and_can_be_ended", async ({ page, home }) => {
     await as(page, home, "overview");
     await page.getByText("20 % of what this account").waitFor();
-    assert.match(await page.locator("#share-now").innerText(), /The news/);
+    await soon(async () => assert.match(await page.locator("#share-now").innerText(), /The news/));
     await page.getByRole("button", { name: "Share nothing any more" }).click();
     await dialog(page).waitFor();
     assert.deepEqual((await scripted(page)).drafts.at(-1).call, { call: "set_revenue_share", args: { netuid: 1, partner: null, share: 0 } });
@@ -394,8 +394,8 @@ describe("stake", () => {
     assert.match(await text(page.locator("[data-slot=spot]")), /^0\.512345678 TAO\/\u03b1$/);
     await page.locator("#trade-amount").fill("100.5");
     await page.locator('[data-slot=fee][value="50250000"]').waitFor();
-    assert.match(await page.locator("[data-slot=slippage]").innerText(), /%/);
-    assert.equal(await page.locator("[data-slot=limit]").getAttribute("value"), "517469134");
+    await soon(async () => assert.match(await page.locator("[data-slot=slippage]").innerText(), /%/));
+    await soon(async () => assert.equal(await page.locator("[data-slot=limit]").getAttribute("value"), "517469134"));
     await page.locator("#trade button[type=submit]").click();
     await dialog(page).waitFor();
     assert.deepEqual((await scripted(page)).drafts.at(-1).call, { call: "add_stake_limit", args: {
@@ -407,10 +407,10 @@ describe("stake", () => {
     await as(page, home, "stake");
     await page.getByRole("radio", { name: "Sell" }).check();
     await page.getByText("You can sell").waitFor();
-    assert.equal(await page.locator("#trade select[name=hotkey] option").count(), 2);
+    await soon(async () => assert.equal(await page.locator("#trade select[name=hotkey] option").count(), 2));
     await page.locator("#trade select[name=hotkey]").selectOption(HOT_ONE);
     await page.locator("#trade [data-act=max]").click();
-    assert.equal(await page.locator("#trade-amount").inputValue(), "2160.000000001", "not all of 3000: the rest is locked");
+    await soon(async () => assert.equal(await page.locator("#trade-amount").inputValue(), "2160.000000001", "not all of 3000: the rest is locked"));
     await page.locator("#trade select[name=tolerance]").selectOption("0.03");
     await page.locator("#trade input[name=partial]").check();
     await page.locator("#trade button[type=submit]").click();
@@ -426,8 +426,8 @@ describe("stake", () => {
     await page.locator("#trade-amount").fill("5000");
     await page.getByText("the ledger would refuse it whole").waitFor();
     await page.locator("#trade-fit").click();
-    assert.equal(await page.locator("#trade-amount").inputValue(), "4000");
-    assert.ok(await page.locator("#trade-fit").isHidden());
+    await soon(async () => assert.equal(await page.locator("#trade-amount").inputValue(), "4000"));
+    await page.locator("#trade-fit").waitFor({ state: "hidden" });
   });
 
   on("without_a_limit_it_is_said_that_there_is_no_worst_case", async ({ page, home }) => {
@@ -464,10 +464,10 @@ describe("stake", () => {
 
   on("a_tab_s_key_is_registered_as_a_validator_from_its_link", async ({ page, home }) => {
     await as(page, home, "stake");
-    assert.ok(await page.locator("#register").isHidden(), "folded away until somebody asks for it");
+    await soon(async () => assert.ok(await page.locator("#register").isHidden(), "folded away until somebody asks for it"));
     await page.goto(`${home.url}/wallet.html?validator=${CAROL}#stake`);
     await page.locator("#register").waitFor();
-    assert.equal(await page.locator("#register input[name=hotkey]").inputValue(), CAROL);
+    await soon(async () => assert.equal(await page.locator("#register input[name=hotkey]").inputValue(), CAROL));
     await page.locator("#register button[type=submit]").click();
     await dialog(page).waitFor();
     assert.deepEqual((await scripted(page)).drafts.at(-1).call, { call: "burned_register", args: { netuid: 1, hotkey: CAROL } });
@@ -482,9 +482,9 @@ describe("stake", () => {
     await as(page, home, "stake");
     const row = page.locator(`#managers tr[data-hotkey="${HOT_ONE}"]`);
     assert.match(await text(row), /owner[\s\S]*validator[\s\S]*18 %[\s\S]*90210\.000000001 \u03b1[\s\S]*3000 \u03b1[\s\S]*decays from/);
-    assert.match(await page.locator(`#managers tr[data-hotkey="${HOT_TWO}"]`).innerText(), /perpetual/);
+    await soon(async () => assert.match(await page.locator(`#managers tr[data-hotkey="${HOT_TWO}"]`).innerText(), /perpetual/));
     await page.locator(`#managers tr[data-hotkey="${CAROL}"] button`).click();
-    assert.equal(await page.locator("#trade select[name=hotkey]").inputValue(), CAROL);
+    await soon(async () => assert.equal(await page.locator("#trade select[name=hotkey]").inputValue(), CAROL));
     assert.equal(await page.evaluate(() => document.activeElement?.id), "trade-amount");
   });
 });
@@ -492,7 +492,7 @@ describe("stake", () => {
 describe("locks", () => {
   on("the_plot_is_of_what_is_about_to_be_signed", async ({ page, home }) => {
     await as(page, home, "locks");
-    assert.match(await page.locator("#lock-facts").innerText(), /1.000.*\u03b1[\s\S]*333\.333333333/);
+    await soon(async () => assert.match(await page.locator("#lock-facts").innerText(), /1.000.*\u03b1[\s\S]*333\.333333333/));
     assert.match(await text(page.locator("#unlocks")), /in 1[34] d/);
     await page.locator("#lock-amount").fill("20.5");
     await page.getByText("Solid: with what you are about to sign.").waitFor();
@@ -502,7 +502,7 @@ describe("locks", () => {
     await page.locator("#lock-form button[type=submit]").click();
     await dialog(page).waitFor();
     assert.deepEqual((await scripted(page)).drafts.at(-1).call, call);
-    assert.match(await page.locator("#sign-warnings").innerText(), /14 days/);
+    await soon(async () => assert.match(await page.locator("#sign-warnings").innerText(), /14 days/));
   });
 
   for (const [what, fill, call] of /** @type {const} */ ([
@@ -527,20 +527,20 @@ describe("locks", () => {
     await page.locator("#lock-amount").fill("99999999");
     await page.getByText("The stake on this subnet is smaller than the lock would be.").first().waitFor();
     await page.locator("#lock-form button[type=submit]").click();
-    assert.match(await page.locator("#lock-form .form-error").innerText(), /smaller.*Lock less, or stake more first\. \(InsufficientStakeForLock\)/);
-    assert.equal(await dialog(page).count(), 0);
+    await soon(async () => assert.match(await page.locator("#lock-form .form-error").innerText(), /smaller.*Lock less, or stake more first\. \(InsufficientStakeForLock\)/));
+    await soon(async () => assert.equal(await dialog(page).count(), 0));
   }, { change: (state) => void (state.refuse = { lock_stake: ["InsufficientStakeForLock", "the stake on this subnet is smaller than the lock would be"] }) });
 });
 
 describe("ownership and notices", () => {
   on("conviction_stands_against_the_gate_with_dates_and_the_takeover_counts_down", async ({ page, home }) => {
     await as(page, home, "ownership");
-    assert.match(await page.locator(`#convictions [data-hotkey="${HOT_TWO}"]`).innerText(), /112\.5.%[\s\S]*above the gate/);
-    assert.match(await page.locator(`#convictions [data-hotkey="${CAROL}"]`).innerText(), /44\.4.%[\s\S]*would cross in 55.d/);
-    assert.match(await page.locator(`#convictions [data-hotkey="${HOT_ONE}"]`).innerText(), /never crosses/);
-    assert.match(await page.locator("#takeover").innerText(), /takes over in [67].d.*if it stays above/);
-    assert.match(await page.locator("#owner-facts").innerText(), /decays from/);
-    assert.match(await page.locator("#council-words").innerText(), /2 of 3 keys/);
+    await soon(async () => assert.match(await page.locator(`#convictions [data-hotkey="${HOT_TWO}"]`).innerText(), /112\.5.%[\s\S]*above the gate/));
+    await soon(async () => assert.match(await page.locator(`#convictions [data-hotkey="${CAROL}"]`).innerText(), /44\.4.%[\s\S]*would cross in 55.d/));
+    await soon(async () => assert.match(await page.locator(`#convictions [data-hotkey="${HOT_ONE}"]`).innerText(), /never crosses/));
+    await soon(async () => assert.match(await page.locator("#takeover").innerText(), /takes over in [67].d.*if it stays above/));
+    await soon(async () => assert.match(await page.locator("#owner-facts").innerText(), /decays from/));
+    await soon(async () => assert.match(await page.locator("#council-words").innerText(), /2 of 3 keys/));
   });
 
   on("a_council_key_approves_and_proposes", async ({ page, home }) => {
@@ -560,8 +560,8 @@ describe("ownership and notices", () => {
   on("somebody_outside_the_council_is_offered_neither", async ({ page, home }) => {
     await as(page, home, "ownership", "//Bob");
     await page.locator("#proposals li").waitFor();
-    assert.equal(await page.locator("#proposals button").count(), 0);
-    assert.ok(await page.locator("#propose-box").isHidden());
+    await soon(async () => assert.equal(await page.locator("#proposals button").count(), 0));
+    await soon(async () => assert.ok(await page.locator("#propose-box").isHidden()));
   }, { change: (state) => void (state.ownership.governance.council = [ALICE, CAROL]) });
 
   on("notices_say_how_much_of_the_insiders_stake_is_leaving", async ({ page, home }) => {
@@ -569,8 +569,8 @@ describe("ownership and notices", () => {
     await page.locator("#notices li").first().waitFor();
     assert.match(await text(page.locator("#insiders")), /^50 \u03b1 of 3210\.000000001 \u03b1 insider stake \(1\.6 %\) is unlocking, first liquid at .* \(height 101,?800\), in 1[34] d/);
     assert.deepEqual(await page.locator("#notices li").evaluateAll((rows) => rows.map((row) => /** @type {HTMLElement} */ (row).dataset.notice)), ["9", "8", "5"]);
-    assert.equal(await page.locator("#atom").getAttribute("href"), "/v1/ledger/notices.atom");
-    assert.match(await page.locator("#notices-count").innerText(), /2/);
+    await soon(async () => assert.equal(await page.locator("#atom").getAttribute("href"), "/v1/ledger/notices.atom"));
+    await soon(async () => assert.match(await page.locator("#notices-count").innerText(), /2/));
   });
 
   on("a_new_notice_is_spoken", async ({ page, home }) => {
@@ -598,8 +598,8 @@ describe("signing", () => {
 
   on("effects_and_the_exact_message_come_first_and_the_receipt_after", async ({ page, home, errors }) => {
     const wallet = await buying(page, home);
-    assert.match(await page.locator("#sign-effects tbody tr").first().innerText(), /Balance\s*12345678\.901234567 TAO\s*12345578\.901234567 TAO/);
-    assert.ok(await page.locator("#sign-message").isHidden());
+    await soon(async () => assert.match(await page.locator("#sign-effects tbody tr").first().innerText(), /Balance\s*12345678\.901234567 TAO\s*12345578\.901234567 TAO/));
+    await soon(async () => assert.ok(await page.locator("#sign-message").isHidden()));
     await page.getByText("The exact message to sign").click();
     const message = await page.locator("#sign-message").innerText();
     assert.equal(wallet.asked.length, 0, "nothing is asked of the wallet before the click");
@@ -609,8 +609,8 @@ describe("signing", () => {
     const body = JSON.parse(home.posted[0]?.body ?? "");
     assert.equal(home.posted[0]?.path, "/v1/ledger/actions");
     assert.deepEqual([body.key, body.signature, JSON.stringify(body.action)], ["sr25519", SIGNATURE, message]);
-    assert.equal(await page.locator("#sign-index").innerText(), "40");
-    assert.equal(await page.locator("#sign-hash code").getAttribute("title"), home.journal[40]?.hash);
+    await soon(async () => assert.equal(await page.locator("#sign-index").innerText(), "40"));
+    await soon(async () => assert.equal(await page.locator("#sign-hash code").getAttribute("title"), home.journal[40]?.hash));
     await page.getByRole("button", { name: `Copy ${home.journal[40]?.hash}` }).waitFor();
     await page.getByRole("button", { name: "Done" }).click();
     await page.getByText("41 entries checked").waitFor();
@@ -622,10 +622,10 @@ describe("signing", () => {
     const wallet = await buying(page, home);
     assert.equal(await page.evaluate(() => document.activeElement?.id), "sign-cancel");
     await page.keyboard.press("Escape");
-    assert.equal(await dialog(page).count(), 0);
+    await soon(async () => assert.equal(await dialog(page).count(), 0));
     assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Review and sign");
     assert.equal(wallet.asked.length + home.posted.length, 0);
-    assert.equal(await page.locator("#trade-amount").inputValue(), "100", "the form stays as it was");
+    await soon(async () => assert.equal(await page.locator("#trade-amount").inputValue(), "100", "the form stays as it was"));
   });
 
   on("a_wallet_that_refuses_says_so_and_nothing_is_sent", async ({ page, home }) => {
@@ -633,7 +633,7 @@ describe("signing", () => {
     await wallet.mood(page, { sign: "refuse" });
     await page.locator("#sign-go").click();
     await page.locator("#sign-status.bad").waitFor();
-    assert.match(await page.locator("#sign-status").innerText(), /Talisman refused/);
+    await soon(async () => assert.match(await page.locator("#sign-status").innerText(), /Talisman refused/));
     assert.equal(home.posted.length, 0);
     await wallet.mood(page, { sign: "ready" });
     await page.locator("#sign-go").click();
@@ -654,14 +654,14 @@ describe("signing", () => {
     await page.locator("#sign-cancel").click();
     await page.waitForTimeout(300);
     assert.equal(home.posted.length, 0);
-    assert.equal(await dialog(page).count(), 0);
+    await soon(async () => assert.equal(await dialog(page).count(), 0));
   });
 
   on("a_stale_quote_is_drafted_anew_and_shown_and_not_signed", async ({ page, home }) => {
     const wallet = await buying(page, home);
     home.append({ set: { price: "600000000" } });
     await page.getByText("The ledger has moved on: these are the effects as of now.").waitFor();
-    assert.match(await page.locator("#sign-effects").innerText(), /0\.6 TAO/);
+    await soon(async () => assert.match(await page.locator("#sign-effects").innerText(), /0\.6 TAO/));
     const { limit_price } = (await scripted(page)).drafts.at(-1).call.args;
     assert.equal(limit_price, "606000000", "the limit is of the quote that is shown");
     await page.locator("#sign-go").click();
@@ -680,10 +680,10 @@ describe("signing", () => {
     await page.getByText("Waiting for Talisman").waitFor();
     home.append({ set: { price: "600000000" } });
     await page.getByText("41 entries checked").waitFor();
-    assert.equal(await page.locator("#sign-message").innerText(), message, "what the wallet was asked stays on screen");
+    await soon(async () => assert.equal(await page.locator("#sign-message").innerText(), message, "what the wallet was asked stays on screen"));
     release?.();
     await page.getByText("What you signed would now do this. Nothing has been sent yet.").waitFor();
-    assert.match(await page.locator("#sign-effects").innerText(), /0\.6 TAO/);
+    await soon(async () => assert.match(await page.locator("#sign-effects").innerText(), /0\.6 TAO/));
     assert.equal(home.posted.length, 0);
     await page.getByRole("button", { name: "Send it" }).click();
     await page.locator("#sign-dialog[data-step=receipt]").waitFor();
@@ -696,7 +696,7 @@ describe("signing", () => {
       .end(JSON.stringify({ code: "ledger", name: "PriceLimitExceeded", message: "the price already is past the limit" }));
     await page.locator("#sign-go").click();
     await page.locator("#sign-dialog[data-step=refused]").waitFor();
-    assert.match(await page.locator("#sign-status").innerText(), /The price already is past the limit\. .*new quote.*\(PriceLimitExceeded\)/);
+    await soon(async () => assert.match(await page.locator("#sign-status").innerText(), /The price already is past the limit\. .*new quote.*\(PriceLimitExceeded\)/));
     await page.getByRole("button", { name: "Draft again" }).click();
     await page.locator("#sign-dialog[data-step=review]").waitFor();
   });
@@ -746,11 +746,11 @@ describe("history and audit", () => {
     for (let i = 0; i < 60; i += 1) home.append({ quiet: true, title: `Action ${i}` });
     await as(page, home, "history");
     await page.locator("#history li").nth(49).waitFor();
-    assert.match(await page.locator("#history li").first().innerText(), /Action 59[\s\S]*entry 99/);
-    assert.equal(await page.locator("#history li").first().locator("code").getAttribute("title"), home.journal[99]?.hash);
+    await soon(async () => assert.match(await page.locator("#history li").first().innerText(), /Action 59[\s\S]*entry 99/));
+    await soon(async () => assert.equal(await page.locator("#history li").first().locator("code").getAttribute("title"), home.journal[99]?.hash));
     await page.locator("#history-more").click();
     await page.locator("#history li").nth(99).waitFor();
-    assert.equal(await page.locator("#history li").count(), 100);
+    await soon(async () => assert.equal(await page.locator("#history li").count(), 100));
     home.append({ title: "The newest" });
     await page.locator("#history li").first().filter({ hasText: "The newest" }).waitFor();
   });
@@ -779,7 +779,7 @@ describe("history and audit", () => {
     const words = await page.locator("#verify-result").innerText();
     assert.match(words, /Entry 17 does not hold[\s\S]*does not have the hash it claims[\s\S]*17 entries before it hold/);
     await page.getByText("The entry as it came").click();
-    assert.equal(await page.locator("#verify-result pre").innerText(), JSON.stringify(home.journal[17]));
+    await soon(async () => assert.equal(await page.locator("#verify-result pre").innerText(), JSON.stringify(home.journal[17])));
   });
 
   on("another_journal_that_holds_in_itself_does_not_agree", async ({ page, home }) => {
@@ -787,7 +787,7 @@ describe("history and audit", () => {
     const file = home.journal.map((entry) => `${JSON.stringify({ ...entry, hash: "77".repeat(32) })}\n`).join("");
     await page.locator("#verify-file").setInputFiles({ name: "other.ndjson", mimeType: "application/x-ndjson", buffer: Buffer.from(file) });
     await page.locator("#verify-result.bad").waitFor();
-    assert.match(await page.locator("#verify-result").innerText(), /The hashes do not agree[\s\S]*other\.ndjson[\s\S]*entry 39 has another hash[\s\S]*own copy has another hash/);
+    await soon(async () => assert.match(await page.locator("#verify-result").innerText(), /The hashes do not agree[\s\S]*other\.ndjson[\s\S]*entry 39 has another hash[\s\S]*own copy has another hash/));
   });
 
   on("a_file_that_is_a_beginning_of_the_ledger_agrees_there", async ({ page, home }) => {
@@ -795,7 +795,7 @@ describe("history and audit", () => {
     const file = home.journal.slice(0, 20).map((entry) => `${JSON.stringify(entry)}\n`).join("");
     await page.locator("#verify-file").setInputFiles({ name: "older.ndjson", mimeType: "application/x-ndjson", buffer: Buffer.from(file) });
     await page.locator("#verify-result:not(.bad)").waitFor();
-    assert.match(await page.locator("#verify-result").innerText(), /entry 19 has the same hash[\s\S]*began after entry 19/);
+    await soon(async () => assert.match(await page.locator("#verify-result").innerText(), /entry 19 has the same hash[\s\S]*began after entry 19/));
   });
 
   on("a_file_that_is_cut_off_does_not_hold", async ({ page, home }) => {
@@ -803,7 +803,7 @@ describe("history and audit", () => {
     const file = home.journal.slice(0, 5).map((entry) => `${JSON.stringify(entry)}\n`).join("").slice(0, -20);
     await page.locator("#verify-file").setInputFiles({ name: "cut.ndjson", mimeType: "application/x-ndjson", buffer: Buffer.from(file) });
     await page.locator("#verify-result.bad").waitFor();
-    assert.match(await page.locator("#verify-result").innerText(), /Entry 4 does not hold/);
+    await soon(async () => assert.match(await page.locator("#verify-result").innerText(), /Entry 4 does not hold/));
   });
 
   on("a_download_that_ends_early_says_nothing_about_the_ledger", async ({ page, home }) => {
@@ -815,7 +815,7 @@ describe("history and audit", () => {
     };
     await page.getByRole("button", { name: "Verify the journal" }).click();
     await page.locator("#verify-result.bad").waitFor();
-    assert.match(await page.locator("#verify-result").innerText(), /could not be verified[\s\S]*says nothing about the ledger/);
+    await soon(async () => assert.match(await page.locator("#verify-result").innerText(), /could not be verified[\s\S]*says nothing about the ledger/));
   });
 
   on("verifying_shows_progress_and_can_be_cancelled", async ({ page, home }) => {
@@ -826,7 +826,7 @@ describe("history and audit", () => {
     };
     await page.getByRole("button", { name: "Verify the journal" }).click();
     await page.getByText(/\d+ entries checked, up to height/).waitFor();
-    assert.equal(await page.locator("#verify-progress").getAttribute("max"), "1");
+    await soon(async () => assert.equal(await page.locator("#verify-progress").getAttribute("max"), "1"));
     await page.getByRole("button", { name: "Cancel" }).first().click();
     await page.getByText("Nothing was found out.").waitFor();
     assert.equal(page.workers().length, 0);
@@ -862,7 +862,7 @@ describe("a tab asks for an account", () => {
     const wallet = await injectWallet(context, { name: "talisman", sign: () => SIGNATURE, accounts: [{ address: BOB, name: "Mine", type: "ed25519" }] });
     const popup = await asking(page, home, `authorise=${KEY}&run=${CHAIN}`);
     await popup.getByText("Let a tab contribute for your account").waitFor();
-    assert.ok(await popup.locator("#tabs").isHidden());
+    await soon(async () => assert.ok(await popup.locator("#tabs").isHidden()));
     await popup.getByRole("button", { name: "Connect Talisman" }).click();
     await popup.locator("#authorise-text").waitFor();
     await popup.getByLabel("For how long").selectOption("7");
@@ -903,8 +903,8 @@ describe("a tab asks for an account", () => {
     on(`${name}_is_refused_before_anything_is_signed`, async ({ page, home }) => {
       const popup = await asking(page, home, query);
       await popup.locator("#authorise-status.bad").waitFor();
-      assert.match(await popup.locator("#authorise-status").innerText(), words);
-      assert.ok(await popup.locator("#authorise-form button").isDisabled());
+      await soon(async () => assert.match(await popup.locator("#authorise-status").innerText(), words));
+      await soon(async () => assert.ok(await popup.locator("#authorise-form button").isDisabled()));
     });
   }
 
@@ -923,7 +923,7 @@ describe("a tab asks for an account", () => {
       .end(JSON.stringify({ code: "ledger", name: "BadSession", message: "the session authorisation is not valid: check the clock of this device" }));
     await popup.getByRole("button", { name: "Sign with Talisman" }).click();
     await popup.locator("#authorise-status.bad").waitFor();
-    assert.match(await popup.locator("#authorise-status").innerText(), /check the clock of this device.*\(BadSession\)/);
+    await soon(async () => assert.match(await popup.locator("#authorise-status").innerText(), /check the clock of this device.*\(BadSession\)/));
     if (answer) home.answers["/v1/ledger/sessions"] = answer;
     await popup.getByRole("button", { name: "Sign with Talisman" }).click();
     await popup.locator("#authorise-receipt").waitFor();
@@ -986,7 +986,7 @@ describe("everyone can use it", () => {
     await page.getByRole("link", { name: "Ownership" }).focus();
     await page.keyboard.press("Enter");
     await until("the view has the focus", () => page.evaluate(() => document.activeElement?.id === "view-ownership"), 30_000, 50);
-    assert.equal(await page.locator("#tabs [aria-current=page]").innerText(), "Ownership");
+    await soon(async () => assert.equal(await page.locator("#tabs [aria-current=page]").innerText(), "Ownership"));
     await page.goBack();
     await page.locator("#view-wallet").waitFor();
   });

@@ -55,3 +55,17 @@ export async function until(what, condition, budget, every = 500) {
     await new Promise((resolve) => setTimeout(resolve, every));
   }
 }
+
+/** Repeats an assertion until it holds: what a page was told it draws in a frame to come, and how soon that is
+ * is the machine's doing. @param {() => Promise<void>} check */
+export async function soon(check) {
+  const end = Date.now() + 5_000;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+}
