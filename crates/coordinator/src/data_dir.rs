@@ -149,13 +149,20 @@ pub fn write_durably(path: &Path, bytes: &[u8], access: Access) -> io::Result<()
 }
 
 /// A rename is durable only once the folder is.
+///
+/// # Errors
+/// Those of the file system.
 #[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
+/// Nothing to be done here.
+///
+/// # Errors
+/// None.
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
+pub fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }

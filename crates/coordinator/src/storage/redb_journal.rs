@@ -9,11 +9,11 @@ use covey_protocol::{
     record::{Checkpoint, Commitment, RoundRecord, SignedRecord},
 };
 use covey_rounds::{Acceptance, Pledge};
-use redb::{Database, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
 use super::{
     Journal, PartnerTotals, StorageError,
-    reopening::{Opener, Reopening},
+    reopening::{Opener, Reopening, file_opener},
 };
 
 type Id = [u8; 32];
@@ -61,8 +61,7 @@ impl RedbJournal {
     /// # Errors
     /// When another process has it open, a newer version wrote it, or the disk fails.
     pub fn open(path: &Path) -> Result<Self, StorageError> {
-        let path = path.to_owned();
-        Self::with_opener(Box::new(move || Ok(Database::create(&path)?)))
+        Self::with_opener(file_opener(path))
     }
 
     /// As [`open`](Self::open), for a database that lies elsewhere.

@@ -6,6 +6,7 @@
 //! some of what a disk can do to its pages; here that is an error like the others.
 
 use std::{
+    fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{PoisonError, RwLock},
@@ -14,9 +15,36 @@ use std::{
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use super::StorageError;
+use crate::data_dir::sync_folder;
 
 /// Opens the database again after a failure.
 pub type Opener = Box<dyn Fn() -> Result<Database, redb::Error> + Send + Sync>;
+
+/// Opens the file at `path`, created if it is not there.
+#[must_use]
+pub fn file_opener(path: &Path) -> Opener {
+    let path = path.to_owned();
+    Box::new(move || {
+        if !path.exists() {
+            create(&path)?;
+        }
+        Ok(Database::create(&path)?)
+    })
+}
+
+/// A new database comes to its place whole. redb writes its first pages in several steps, and cannot open what
+/// a crash left between them.
+fn create(path: &Path) -> Result<(), redb::Error> {
+    let staged = path.with_extension("redb.new");
+    match fs::remove_file(&staged) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    // Closing it finishes and syncs its pages.
+    drop(Database::create(&staged)?);
+    fs::rename(&staged, path)?;
+    Ok(sync_folder(path)?)
+}
 
 /// A database that survives its failures.
 pub struct Reopening {
@@ -38,8 +66,7 @@ impl Reopening {
     /// The file at `path`, created if it is not there.
     #[must_use]
     pub fn file(path: &Path) -> Self {
-        let path = path.to_owned();
-        Self::new(Box::new(move || Ok(Database::create(&path)?)))
+        Self::new(file_opener(path))
     }
 
     /// One transaction: all of `change` or nothing, durable when this returns.

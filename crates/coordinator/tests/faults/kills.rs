@@ -241,9 +241,10 @@ async fn killed_at_each(writes: impl Iterator<Item = usize>, all: usize) {
 async fn killed_between_two_writes_nothing_acknowledged_is_lost() {
     let all = killed_at(usize::MAX).await.writes;
     assert!(all > 100, "{all} writes");
-    // A few that are spread over the whole story; the next test goes through all of them.
+    // The first, when the folder's files come to be, and a few that are spread over the whole story; the next
+    // test goes through all of them.
     let step = all / 12;
-    killed_at_each((step / 2..all).step_by(step), all).await;
+    killed_at_each((0..step).chain((step..all).step_by(step)), all).await;
 }
 
 #[tokio::test]
